@@ -1,0 +1,174 @@
+import type { PoolKind } from '../claim.ts';
+import type { DurationMs, EpochMs, Priority, QuotaUnit, Units } from '../units.ts';
+
+/** A policy after loading: names checked, patterns compiled, conditions type-checked. */
+export interface CompiledPolicy {
+  /** Hex digest of the source text, stored with every decision. */
+  readonly hash: string;
+  /** Where it came from, for messages. */
+  readonly source: string;
+  readonly defaults: { readonly maxWaitMs: DurationMs; readonly priority: Priority };
+  readonly limits: readonly PolicyLimit[];
+  readonly reserves: readonly PolicyReserve[];
+  readonly agents: readonly PolicyAgent[];
+  readonly rules: readonly PolicyRule[];
+  /** What happens when a rule's condition faults at run time: the rule is skipped, or rejects. */
+  readonly onFault: 'skip' | 'reject';
+}
+
+/** What matchers look at. `pool` is set while a rule is tried against one pool of the claim. */
+export interface Subject {
+  readonly provider: string;
+  readonly agent: string;
+  readonly identity: string;
+  readonly workload: string;
+  readonly scope: string;
+  readonly priority: Priority;
+  readonly method: string;
+  readonly host: string;
+  /** Path without its query. */
+  readonly path: string;
+  readonly model: string;
+}
+
+export type MatchKey =
+  | 'provider'
+  | 'pool'
+  | 'agent'
+  | 'identity'
+  | 'workload'
+  | 'scope'
+  | 'priority'
+  | 'method'
+  | 'path'
+  | 'model';
+
+/** Compiled `match`: every test must hold; no tests = any request. */
+export interface Matcher {
+  readonly tests: readonly { readonly key: MatchKey; test(value: string): boolean }[];
+  /** True when `pool` is among the keys, so that it must be tried per pool. */
+  readonly perPool: boolean;
+}
+
+export interface PolicyLimit {
+  readonly id: string;
+  readonly match: Matcher;
+  readonly per: readonly PartitionDimension[];
+  readonly quota: Units;
+  readonly unit: QuotaUnit;
+  readonly windowMs: DurationMs;
+  readonly kind: PoolKind;
+}
+
+export type PartitionDimension = 'agent' | 'identity' | 'provider' | 'workload' | 'scope' | 'model';
+
+export interface PolicyReserve {
+  readonly id: string;
+  readonly match: Matcher;
+  /** Who may use the reserved share. */
+  readonly for: Matcher;
+  /** 0…1 of the pool's limit. */
+  readonly share: number;
+}
+
+export interface PolicyAgent {
+  readonly match: Matcher;
+  readonly priority?: Priority;
+  readonly weight?: number;
+}
+
+export interface PolicyRule {
+  readonly id: string;
+  readonly match: Matcher;
+  readonly during: Schedule | null;
+  readonly when: Condition | null;
+  readonly action: Action;
+  readonly reason: string;
+}
+
+export interface Schedule {
+  /** Whether the schedule covers this moment. */
+  covers(now: EpochMs): boolean;
+}
+
+/** A compiled condition. The expression library lives outside the core; only this shape is here. */
+export interface Condition {
+  readonly source: string;
+  /** Paths it reads, e.g. `pool.remaining_ratio`. */
+  readonly reads: readonly string[];
+  /** Throws on a fault (division by zero, a value of a wrong type). */
+  test(env: ConditionEnv): boolean;
+}
+
+/** Values by the names of the policy language; `null` = not known now. Durations in seconds. */
+export interface ConditionEnv {
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly host: string;
+    readonly model: string;
+    readonly bytes: number;
+    readonly units: number;
+  };
+  readonly agent: {
+    readonly id: string;
+    readonly priority: string;
+    readonly weight: number;
+    readonly share: number | null;
+  };
+  readonly identity: { readonly id: string; readonly kind: string };
+  readonly pool: {
+    readonly id: string | null;
+    readonly limit: number | null;
+    readonly remaining: number | null;
+    readonly remaining_ratio: number | null;
+    readonly used: number | null;
+    readonly reset_in: number | null;
+    readonly utilization: number | null;
+    readonly burn_rate: number | null;
+    readonly age: number | null;
+  };
+  readonly forecast: {
+    readonly p50: number | null;
+    readonly p90: number | null;
+    readonly p99: number | null;
+    readonly p_exhaust: number | null;
+    readonly margin: number | null;
+  };
+  readonly cost: { readonly usd: number | null; readonly spent: number | null };
+  readonly provider: { readonly id: string; readonly degraded: boolean };
+  readonly time: { readonly hour: number; readonly weekday: string };
+}
+
+export type Action =
+  | { readonly kind: 'pass' }
+  | { readonly kind: 'warn' }
+  | { readonly kind: 'delay'; readonly forMs: DurationMs }
+  | { readonly kind: 'pace'; readonly perSecond: number | 'spread' }
+  | { readonly kind: 'defer' }
+  | { readonly kind: 'reject'; readonly retryAfter: 'auto' | 'never' | DurationMs };
+
+/** What the rules say of one request, before any pool is asked. */
+export interface PolicyVerdict {
+  /** Strictest outcome: reject > longest delay > pass. */
+  readonly outcome: 'pass' | 'delay' | 'reject';
+  /** Delay to keep, 0 when none. */
+  readonly delayMs: DurationMs;
+  /** Wait for this pool's reset (`defer`), by pool id. */
+  readonly deferTo: string | null;
+  /** Pace to keep, in requests a second, per deciding rule; `null` when none. */
+  readonly pace: { readonly rule: string; readonly perSecond: number | 'spread' } | null;
+  readonly retryAfter: 'auto' | 'never' | DurationMs | null;
+  /** Every rule that decided or warned, in file order. */
+  readonly rules: readonly RuleFinding[];
+  readonly warnings: readonly string[];
+}
+
+export interface RuleFinding {
+  readonly rule: string;
+  readonly effect: 'pass' | 'warn' | 'delay' | 'pace' | 'defer' | 'reject' | 'skipped' | 'faulted';
+  /** Pool it was judged against, when it is about one. */
+  readonly pool?: string;
+  /** Why, with the readings that its condition saw, e.g. `pool.remaining_ratio=0.12`. */
+  readonly detail: string;
+}
