@@ -29,6 +29,12 @@ export interface Draw {
   readonly units: Units;
   /** False when `units` is an estimate that settlement will correct. */
   readonly sure: boolean;
+  /**
+   * True for a pool that only some identities have (a project's own cap, a named policy of another
+   * route): it counts once it was observed for this identity, and until then neither blocks nor
+   * starts cold.
+   */
+  readonly ifKnown?: boolean;
 }
 
 /** What a provider says a request asks for, before it is sent. */

@@ -26,7 +26,8 @@ export type Input =
   | PassiveInput
   | IntentInput
   | PolicyInput
-  | NoteInput;
+  | NoteInput
+  | ClosingInput;
 
 /** A request is complete enough to be decided. `key` is the shell's own, unique among the living. */
 export interface ArrivedInput {
@@ -143,11 +144,14 @@ export interface NoteInput {
   readonly payload: JsonObject;
 }
 
+/** The daemon stops: everybody who waits is refused. */
+export interface ClosingInput {
+  readonly type: 'closing';
+  readonly at: Instant;
+}
+
 export type Effect =
-  | ForwardEffect
-  | RespondEffect
-  | AnswerEffect
-  | { readonly type: 'append'; readonly entry: Entry };
+  ForwardEffect | RespondEffect | AnswerEffect | { readonly type: 'append'; readonly entry: Entry };
 
 /** Send it now: its reservation is held. Check first that the client is still there. */
 export interface ForwardEffect {

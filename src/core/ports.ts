@@ -71,3 +71,51 @@ export interface LedgerStore {
   stats(): StoreStats;
   close(): void;
 }
+
+/** Sequence numbers that the ledger does not hold, though later ones follow: a fold must not trust
+ * what it knew across one. Both ends inclusive. */
+export interface LedgerGap {
+  readonly first: Seq;
+  readonly last: Seq;
+  /** When it was recorded. */
+  readonly at: EpochMs;
+  readonly reason: GapReason;
+}
+
+export type GapReason =
+  | 'overflow' // the ledger could not be written for so long that the oldest entries were dropped
+  | 'set_aside' // a corrupt file was put aside; its entries are in there
+  | 'unread' // the ledger could not be read at the start, so numbering began far above it
+  | 'unwritable' // an entry that cannot be stored, a defect of whoever made it
+  | 'skipped'; // whoever numbers the entries left these out
+
+export type NameKind = 'agent' | 'identity' | 'workload' | 'scope' | 'provider' | 'pool';
+
+/** A span of the ledger that is dropped or archived as a whole: one UTC day. */
+export interface LedgerSegment {
+  readonly name: string;
+  readonly firstSeq: Seq;
+  /** Start of its UTC day; entries that a clock set back made may be older. */
+  readonly from: EpochMs;
+  /** End of its UTC day, exclusive; no entry in it is younger. */
+  readonly until: EpochMs;
+  readonly current: boolean;
+}
+
+/** What is done to a ledger besides writing and reading it. */
+export interface LedgerUpkeep {
+  /** Recorded gaps, ascending, and the one that is not recorded yet for want of a disk. */
+  gaps(): readonly LedgerGap[];
+  /**
+   * Replaces a name by `forgotten:<number>`, also where it is a part of a pool's id; entries keep
+   * their numbers and need no rewriting. Returns how many names changed, `null` when the ledger
+   * cannot be written now. Snapshots hold names too: save one afterwards, it replaces all older.
+   */
+  forget(kind: NameKind, text: string): number | null;
+  listSegments(): readonly LedgerSegment[];
+  /**
+   * Drops the oldest segments that end at or before `at`, never the current one. Returns their
+   * names. Take a snapshot first: what only they hold is gone from the fold.
+   */
+  dropSegmentsBefore(at: EpochMs): readonly string[];
+}

@@ -45,8 +45,17 @@ export interface Provider {
   requestEdit?(body: string, claim: Claim): string | null;
   /** Undoes in the response what `requestEdit` made visible. */
   responseEdit?(head: ResponseHead, claim: Claim): TextEdit | null;
-  /** A free request that tells the state of an identity's quotas, if the provider has one. */
-  poll?(): PollRequest;
+  /**
+   * A free request that tells the state of an identity's quotas, if the provider has one. `host` is
+   * where it will be sent, when that is not the provider's own origin.
+   */
+  poll?(host?: string): PollRequest;
+  /** A request that stands for the provider's plainest use, for questions asked ahead. */
+  sample?(scope: string): {
+    readonly method: string;
+    readonly path: string;
+    readonly body: string | undefined;
+  };
   /** The refusal in the shape this provider's SDKs understand. */
   problem(refusal: Refusal): ProblemResponse;
 }

@@ -75,6 +75,8 @@ export interface PolicyAgent {
   readonly match: Matcher;
   readonly priority?: Priority;
   readonly weight?: number;
+  /** The entry with the most specific pattern speaks for an agent; absent counts as 0. */
+  readonly specificity?: number;
 }
 
 export interface PolicyRule {
@@ -94,8 +96,10 @@ export interface Schedule {
 /** A compiled condition. The expression library lives outside the core; only this shape is here. */
 export interface Condition {
   readonly source: string;
-  /** Paths it reads, e.g. `pool.remaining_ratio`. */
+  /** Paths whose values it needs, e.g. `pool.remaining_ratio`; with one not known it is skipped. */
   readonly reads: readonly string[];
+  /** True when it speaks of `pool.*` or `forecast.*`, so that it is tried per pool. */
+  readonly perPool?: boolean;
   /** Throws on a fault (division by zero, a value of a wrong type). */
   test(env: ConditionEnv): boolean;
 }
@@ -148,19 +152,33 @@ export type Action =
   | { readonly kind: 'defer' }
   | { readonly kind: 'reject'; readonly retryAfter: 'auto' | 'never' | DurationMs };
 
+/** A rhythm to keep: requests of one rule (and pool, when it is about one) follow each other so. */
+export interface Pace {
+  readonly rule: string;
+  /** Requests a second, above 0. */
+  readonly perSecond: number;
+  /** Pool whose remaining units are spread, when that is where the rhythm comes from. */
+  readonly pool?: string;
+}
+
 /** What the rules say of one request, before any pool is asked. */
 export interface PolicyVerdict {
   /** Strictest outcome: reject > longest delay > pass. */
   readonly outcome: 'pass' | 'delay' | 'reject';
-  /** Delay to keep, 0 when none. */
+  /** Delay to keep, counted from the request's arrival, 0 when none. */
   readonly delayMs: DurationMs;
-  /** Wait for this pool's reset (`defer`), by pool id. */
+  /** Wait for this pool's reset (`defer`), by pool id: of several, the one that resets last. */
   readonly deferTo: string | null;
-  /** Pace to keep, in requests a second, per deciding rule; `null` when none. */
-  readonly pace: { readonly rule: string; readonly perSecond: number | 'spread' } | null;
+  /** The slowest of `paces`; `null` when none. */
+  readonly pace: Pace | null;
+  /** Every rhythm that applies: all of them are to be kept. */
+  readonly paces: readonly Pace[];
   readonly retryAfter: 'auto' | 'never' | DurationMs | null;
-  /** Every rule that decided or warned, in file order. */
+  /** The finding that made the outcome what it is; `null` for a pass. */
+  readonly decidedBy: RuleFinding | null;
+  /** Every rule that decided, warned, was skipped or faulted, in file order. */
   readonly rules: readonly RuleFinding[];
+  /** What `x-ratelord-warning` says, one per rule that warned. */
   readonly warnings: readonly string[];
 }
 
@@ -169,6 +187,8 @@ export interface RuleFinding {
   readonly effect: 'pass' | 'warn' | 'delay' | 'pace' | 'defer' | 'reject' | 'skipped' | 'faulted';
   /** Pool it was judged against, when it is about one. */
   readonly pool?: string;
+  /** The rule's own words. */
+  readonly reason?: string;
   /** Why, with the readings that its condition saw, e.g. `pool.remaining_ratio=0.12`. */
   readonly detail: string;
 }

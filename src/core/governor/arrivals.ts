@@ -1,0 +1,159 @@
+import type { ArrivedInput } from '../engine.ts';
+import { decidedCount } from '../ledger/expand.ts';
+import {
+  FLAG_INTENT,
+  FLAG_OBSERVE_ONLY,
+  FLAG_UPGRADE,
+  type DecidedData,
+} from '../ledger/layout.ts';
+import { evaluate } from '../policy/evaluate.ts';
+import type { PolicyVerdict, RuleFinding } from '../policy/types.ts';
+import type { DurationMs, Instant } from '../units.ts';
+import type { Core } from './engine.ts';
+import { drawRows, entryOf, pathOnly, PoolIndex, ruleRows, specRows } from './entries.ts';
+import { takeIn, type Taken } from './intake.ts';
+import { byRule, weigh, type Judgement, type Obstacle } from './judge.ts';
+import { Pacers } from './pacers.ts';
+import { refusalOf } from './refusing.ts';
+import type { WaitingRoom } from './waiting-room.ts';
+
+/** What was decided of a newcomer, before it is acted on. */
+export interface Considered {
+  readonly taken: Taken;
+  readonly judged: Judgement;
+  readonly found: Obstacle | null;
+  readonly verdict: PolicyVerdict;
+  readonly rules: readonly RuleFinding[];
+}
+
+/** Decides requests as they come. */
+export class Arrivals {
+  private readonly core: Core;
+  private readonly room: WaitingRoom;
+  private readonly pacers = new Pacers();
+
+  constructor(core: Core, room: WaitingRoom) {
+    this.core = core;
+    this.room = room;
+  }
+
+  arrived(input: ArrivedInput): void {
+    const { core, room } = this;
+    const considered = this.consider(input, true);
+    const { taken, judged, found } = considered;
+    const { request } = taken;
+    const observing = core.options.mode() === 'observe';
+    core.live.set(request.key, request);
+    this.record(considered, input.at, observing ? FLAG_OBSERVE_ONLY : 0);
+    if (observing || judged.verdict === 'pass') room.forward(request, input.at, 'pass');
+    else if (judged.verdict === 'delay') room.admit(request, found, input.at);
+    else {
+      request.state = 'over';
+      core.effects.push({
+        type: 'respond',
+        key: request.key,
+        waitedMs: 0,
+        refusal: refusalOf(request, judged, input.at.wall),
+      });
+    }
+  }
+
+  /** Asks rules and pools. `pacing`: whether a pace's next slot is taken. */
+  consider(input: ArrivedInput, pacing: boolean): Considered {
+    const { core } = this;
+    const provider = core.options.provider(input.provider);
+    if (provider === undefined) throw new Error(`no provider \`${input.provider}\``);
+    const card = core.options.identify(provider.id, input.credential);
+    const taken = takeIn(core.state, input, provider, core.policy, card);
+    const { request } = taken;
+    const verdict = evaluate(core.policy, taken.subject, taken.readings, input.at.wall);
+    const rules = taken.skipped.length === 0 ? verdict.rules : [...verdict.rules, ...taken.skipped];
+    if (verdict.warnings.length > 0) Object.assign(request, { warnings: verdict.warnings });
+    if (verdict.outcome === 'reject') {
+      const judged = byRule(verdict, this.resetOf(taken, verdict, input.at));
+      return { taken, judged, found: null, verdict, rules };
+    }
+    const policyWait = this.policyWait(taken, verdict, input.at, pacing);
+    request.notBefore = input.at.mono + policyWait.ms;
+    const found = this.room.obstacleFor(request, input.at);
+    const judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
+    return { taken, judged, found, verdict, rules };
+  }
+
+  /** How long the rules want it to wait, and which of them the longest. */
+  private policyWait(
+    taken: Taken,
+    verdict: PolicyVerdict,
+    at: Instant,
+    pacing: boolean,
+  ): { ms: DurationMs; rule: { rule: string; reason: string } | null } {
+    if (verdict.outcome !== 'delay') return { ms: 0, rule: null };
+    let ms = verdict.delayMs;
+    if (verdict.deferTo !== null) {
+      const draw = taken.request.draws.find((d) => d.pool.id === verdict.deferTo);
+      const reset = draw?.pool.resetTime(at.wall) ?? null;
+      if (reset !== null) ms = Math.max(ms, reset - at.wall);
+    }
+    for (const pace of verdict.paces) {
+      const key = pace.pool === undefined ? pace.rule : `${pace.rule}|${pace.pool}`;
+      ms = Math.max(ms, this.pacers.wait(key, pace.perSecond, at.mono, pacing));
+    }
+    const by = verdict.decidedBy;
+    const rule = by === null ? null : { rule: by.rule, reason: ruleReason(by) };
+    return { ms: Math.ceil(ms), rule };
+  }
+
+  private resetOf(taken: Taken, verdict: PolicyVerdict, at: Instant): DurationMs | null {
+    const named = verdict.decidedBy?.pool;
+    for (const { pool } of taken.request.draws) {
+      if (named !== undefined && pool.id !== named) continue;
+      const reset = pool.resetTime(at.wall);
+      if (reset !== null && reset > at.wall) return reset - at.wall;
+    }
+    return null;
+  }
+
+  /** Writes the decision down; a `pass` also sets its units aside. */
+  record(considered: Considered, at: Instant, flags: number): void {
+    const { core, room } = this;
+    const { taken, judged, rules } = considered;
+    const { request } = taken;
+    const sends = judged.verdict === 'pass' || (flags & FLAG_OBSERVE_ONLY) !== 0;
+    const intent = (flags & FLAG_INTENT) !== 0;
+    const index = new PoolIndex();
+    const draws = sends && !intent ? room.withGates(request) : request.draws;
+    const rows = drawRows(draws, index, at.wall);
+    const { estimate, inputBytes } = request.claim;
+    const data: DecidedData = [
+      judged.verdict,
+      judged.code,
+      judged.reason,
+      request.head.method,
+      request.head.host,
+      pathOnly(request.head),
+      request.claim.endpoint,
+      request.claim.model ?? '',
+      request.priority,
+      request.maxWaitMs,
+      core.policy.hash,
+      rows,
+      ruleRows(rules, index),
+      judged.blocking === null ? -1 : index.of(judged.blocking.id),
+      judged.waitMs,
+      estimate === undefined ? null : [inputBytes, estimate.inputTokens, estimate.outputTokens],
+      flags | (request.head.upgrade ? FLAG_UPGRADE : 0),
+      judged.retryInMs,
+      specRows(taken.made, index),
+    ];
+    request.seq = core.state.nextSeq;
+    const count = decidedCount(data);
+    core.record(
+      entryOf('decided', request.seq, count, at.wall, request.seq, request.who, index.ids, data),
+    );
+  }
+}
+
+function ruleReason(finding: RuleFinding): string {
+  const words = finding.reason ?? '';
+  return words === '' ? `rule \`${finding.rule}\` makes it wait` : words;
+}

@@ -1,0 +1,272 @@
+import type { EndedInput, HeadInput, PassiveInput, TappedInput } from '../engine.ts';
+import { endedCount, observedCount } from '../ledger/expand.ts';
+import type { EndedData } from '../ledger/layout.ts';
+import type { Observation } from '../observation.ts';
+import type { Pool } from '../quota/pool.ts';
+import { MINUTE, UNKNOWN, type DurationMs, type Instant, type MonoMs } from '../units.ts';
+import type { Core } from './engine.ts';
+import { entryOf, PoolIndex } from './entries.ts';
+import { observedData, type Observed } from './observing.ts';
+import type { LiveRequest } from './request.ts';
+import type { Flight } from './state.ts';
+import type { WaitingRoom } from './waiting-room.ts';
+
+const DEFAULT_TTL_MS: DurationMs = 30 * MINUTE;
+const SWEEP_EVERY_MS: DurationMs = MINUTE;
+
+/** What happens to a request after it was sent, and what is seen without sending. */
+export class Course {
+  private readonly core: Core;
+  private readonly room: WaitingRoom;
+  private sweptAt: MonoMs = 0;
+
+  constructor(core: Core, room: WaitingRoom) {
+    this.core = core;
+    this.room = room;
+  }
+
+  head(input: HeadInput): void {
+    const request = this.core.live.get(input.key);
+    if (request === undefined) return;
+    request.status = input.head.status;
+    const observations = request.provider.observe(input.head, request.claim);
+    const { status, date } = input.head;
+    this.observe(request, observations, 'head', status, date, input.at);
+    this.expire(input.at);
+  }
+
+  tapped(input: TappedInput): void {
+    const request = this.core.live.get(input.key);
+    if (request === undefined) return;
+    if (input.usage !== null) request.usage = input.usage;
+    this.observe(request, input.observations, 'tap', request.status, null, input.at);
+  }
+
+  private observe(
+    request: LiveRequest,
+    observations: readonly Observation[],
+    source: 'head' | 'tap',
+    status: number,
+    date: number | null,
+    at: Instant,
+  ): void {
+    const { core } = this;
+    const observed = observedData(
+      core.state,
+      request.party,
+      observations,
+      source,
+      status,
+      request.sentWall,
+      date,
+      at.wall,
+    );
+    if (observed === null) return;
+    const holds = core.state.flights.get(request.seq)?.holds ?? [];
+    this.recordObserved(observed, request, at);
+    for (const hold of holds) this.room.drainPool(hold.pool, at);
+    this.drainNamed(observed, at);
+    this.room.settleRegrouping(at);
+  }
+
+  private recordObserved(observed: Observed, request: LiveRequest, at: Instant): void {
+    const { core } = this;
+    const seq = core.state.nextSeq;
+    const count = observedCount(observed.data);
+    core.record(
+      entryOf(
+        'observed',
+        seq,
+        count,
+        at.wall,
+        request.seq,
+        request.who,
+        observed.pools,
+        observed.data,
+      ),
+    );
+  }
+
+  /** Pools that were spoken of: whoever waits for them is looked at again. */
+  private drainNamed(observed: Observed, at: Instant): void {
+    if (this.room.lines.size === 0) return;
+    for (const id of observed.pools) {
+      const pool: Pool | undefined = this.core.state.pools.get(id) ?? this.core.state.gates.get(id);
+      if (pool !== undefined) this.room.drainPool(pool, at);
+    }
+  }
+
+  ended(input: EndedInput): void {
+    const { core, room } = this;
+    const request = core.live.get(input.key);
+    if (request === undefined) return;
+    core.live.delete(input.key);
+    const { state } = request;
+    if (state === 'over') return;
+    if (state === 'asleep' || state === 'queued') {
+      room.leave(request);
+      request.waitedMs = Math.round(input.at.mono - request.arrivedMono);
+    }
+    request.state = 'over';
+    const flight = core.state.flights.get(request.seq);
+    const index = new PoolIndex();
+    const data: EndedData = [
+      state === 'sent' ? input.ending : 'gone',
+      request.status,
+      Math.max(0, input.at.wall - request.arrivedWall),
+      request.waitedMs,
+      input.bytesUp,
+      input.bytesDown,
+      tokensOf(request),
+      input.error ?? '',
+      finalCharges(request, flight, index),
+    ];
+    const holds = flight?.holds ?? [];
+    this.recordEnded(request, data, index, input.at);
+    if (room.lines.size > 0) for (const hold of holds) room.drainPool(hold.pool, input.at);
+  }
+
+  private recordEnded(
+    request: Pick<LiveRequest, 'seq' | 'who'>,
+    data: EndedData,
+    index: PoolIndex,
+    at: Instant,
+  ): void {
+    const { core } = this;
+    const seq = core.state.nextSeq;
+    core.record(
+      entryOf('ended', seq, endedCount(data), at.wall, request.seq, request.who, index.ids, data),
+    );
+  }
+
+  passive(input: PassiveInput): void {
+    const { core, room } = this;
+    const provider = core.options.provider(input.provider);
+    if (provider === undefined) throw new Error(`no provider \`${input.provider}\``);
+    const card =
+      input.identity === null
+        ? core.options.identify(provider.id, input.credential)
+        : { id: input.identity, kind: 'configured' };
+    const party = core.state.party(provider.id, card.id, card.account);
+    const claim = provider.classify(input.head, input.body, core.state);
+    const observations = [...provider.observe(input.response, claim)];
+    const tap = input.body === undefined ? null : provider.responseTap(input.response, claim);
+    if (tap !== null && input.source === 'poll') {
+      tap.write(input.body ?? '');
+      observations.push(...tap.end(true).observations);
+    }
+    const { status, date } = input.response;
+    const observed = observedData(
+      core.state,
+      party,
+      observations,
+      input.source,
+      status,
+      input.seenAt,
+      date,
+      Math.min(input.seenAt, input.at.wall),
+    );
+    if (observed === null) return;
+    const who = {
+      agent: input.agent,
+      identity: card.id,
+      workload: UNKNOWN,
+      scope: claim.scope,
+      provider: provider.id,
+    };
+    const seq = core.state.nextSeq;
+    const at = Math.min(input.seenAt, input.at.wall);
+    core.record(
+      entryOf(
+        'observed',
+        seq,
+        observedCount(observed.data),
+        at,
+        0,
+        who,
+        observed.pools,
+        observed.data,
+      ),
+    );
+    this.drainNamed(observed, input.at);
+    room.settleRegrouping(input.at);
+  }
+
+  /** Reservations that nobody settled in a long time. Looked for once a minute. */
+  expire(at: Instant): void {
+    if (at.mono - this.sweptAt < SWEEP_EVERY_MS) return;
+    this.sweptAt = at.mono;
+    const ttl = this.core.options.reservationTtlMs ?? DEFAULT_TTL_MS;
+    const waiting = new Set<number>();
+    const sent = new Map<number, LiveRequest>();
+    for (const request of this.core.live.values()) {
+      if (request.state === 'sent') sent.set(request.seq, request);
+      else waiting.add(request.seq);
+    }
+    for (const flight of [...this.core.state.flights.values()]) {
+      if (waiting.has(flight.seq)) continue;
+      // An answer that still streams holds nothing but concurrency, and is not lost.
+      if ((sent.get(flight.seq)?.status ?? 0) > 0) continue;
+      if (at.wall - flight.sentAt >= ttl) this.lose(flight, at, 'RESERVATION_EXPIRED');
+    }
+  }
+
+  settleLost(at: Instant): number {
+    const flights = [...this.core.state.flights.values()];
+    for (const flight of flights) this.lose(flight, at, 'PROCESS_ENDED');
+    return flights.length;
+  }
+
+  private lose(flight: Flight, at: Instant, error: string): void {
+    const who = {
+      agent: UNKNOWN,
+      identity: flight.identity,
+      workload: UNKNOWN,
+      scope: UNKNOWN,
+      provider: flight.provider,
+    };
+    const ending = flight.sentAt > 0 ? 'failed' : 'gone';
+    const duration = flight.sentAt > 0 ? Math.max(0, at.wall - flight.sentAt) : 0;
+    const index = new PoolIndex();
+    const data: EndedData = [ending, 0, duration, 0, 0, 0, null, error, []];
+    this.recordEnded({ seq: flight.seq, who }, data, index, at);
+    for (const hold of flight.holds) this.room.drainPool(hold.pool, at);
+  }
+}
+
+function tokensOf(request: LiveRequest): EndedData[6] {
+  const { usage } = request;
+  if (usage === null) return null;
+  return [usage.inputTokens, usage.cachedTokens, usage.outputTokens, usage.reasoningTokens];
+}
+
+/** What each pool still held is charged: real usage where the provider told it, else the estimate. */
+function finalCharges(
+  request: LiveRequest,
+  flight: Flight | undefined,
+  index: PoolIndex,
+): [number, number][] {
+  const charges: [number, number][] = [];
+  for (const hold of flight?.holds ?? []) {
+    if (hold.units === 0) continue;
+    const told = flight?.charges?.get(hold.pool);
+    const units = hold.open ? (told ?? usedUnits(request, hold.pool) ?? hold.units) : hold.units;
+    charges.push([index.of(hold.pool.id), units]);
+  }
+  return charges;
+}
+
+function usedUnits(request: LiveRequest, pool: Pool): number | null {
+  const { usage } = request;
+  if (usage === null) return null;
+  switch (pool.spec.unit) {
+    case 'tokens':
+      return usage.inputTokens + usage.outputTokens;
+    case 'input_tokens':
+      return usage.inputTokens;
+    case 'output_tokens':
+      return usage.outputTokens;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,242 @@
+/**
+ * `evolve(state, entry)`: the only place where the folded state changes. The live engine makes an
+ * entry and evolves by it; a restart evolves by the same entries read back, in the same order.
+ */
+import type { PoolSpec } from '../claim.ts';
+import type { Entry } from '../ledger/entry.ts';
+import {
+  ACCOUNT_PREFIX,
+  FLAG_INTENT,
+  FLAG_OBSERVE_ONLY,
+  type DecidedData,
+  type DrawRow,
+  type EndedData,
+  type ObservedData,
+  type SpecRow,
+  type WokeData,
+} from '../ledger/layout.ts';
+import { Gate } from '../quota/gate.ts';
+import type { Hold, Pool } from '../quota/pool.ts';
+import type { EpochMs } from '../units.ts';
+import type { EngineState, Flight } from './state.ts';
+
+/** Weight of the newest answer in the learned bytes-to-tokens ratio. */
+const RATIO_WEIGHT = 0.2;
+
+export function evolve(state: EngineState, entry: Entry): void {
+  state.nextSeq = Math.max(state.nextSeq, entry.seq + entry.count);
+  switch (entry.kind) {
+    case 'decided':
+      return decided(state, entry, entry.data as unknown as DecidedData);
+    case 'woke':
+      return woke(state, entry, entry.data as unknown as WokeData);
+    case 'observed':
+      return observed(state, entry, entry.data as unknown as ObservedData);
+    case 'ended':
+      return ended(state, entry, entry.data as unknown as EndedData);
+    case 'event':
+      return;
+  }
+}
+
+function decided(state: EngineState, entry: Entry, data: DecidedData): void {
+  makePools(state, entry, data[18]);
+  if ((data[16] & FLAG_INTENT) !== 0) return;
+  if (data[0] === 'pass' || (data[16] & FLAG_OBSERVE_ONLY) !== 0) {
+    launch(state, entry, data[11], data[15]?.[0] ?? 0, data[7]);
+  } else if (data[0] === 'delay') {
+    // Its model and input size are needed when it wakes.
+    state.flights.set(entry.request, flightOf(entry, [], data[15]?.[0] ?? 0, data[7], 0));
+  }
+}
+
+function woke(state: EngineState, entry: Entry, data: WokeData): void {
+  makePools(state, entry, data[7]);
+  const waiting = state.flights.get(entry.request);
+  if (data[0] === 'pass') {
+    launch(state, entry, data[4], waiting?.inputBytes ?? 0, waiting?.model ?? '');
+  } else {
+    state.flights.delete(entry.request);
+  }
+}
+
+function launch(
+  state: EngineState,
+  entry: Entry,
+  draws: readonly DrawRow[],
+  inputBytes: number,
+  model: string,
+): void {
+  const holds: Hold[] = [];
+  for (const draw of draws) {
+    const pool = poolAt(state, entry, draw[0]);
+    if (pool !== null) holds.push(pool.hold(draw[1], entry.at));
+  }
+  state.flights.set(entry.request, flightOf(entry, holds, inputBytes, model, entry.at));
+}
+
+function flightOf(
+  entry: Entry,
+  holds: Hold[],
+  inputBytes: number,
+  model: string,
+  sentAt: EpochMs,
+): Flight {
+  return {
+    seq: entry.request,
+    provider: entry.who.provider,
+    identity: entry.who.identity,
+    sentAt,
+    holds,
+    inputBytes,
+    model,
+    charges: null,
+  };
+}
+
+/** Concurrency lasts as long as the request; own quotas of estimated units wait for the truth. */
+function settlesAtEnd(pool: Pool): boolean {
+  const spec = pool.spec;
+  return spec.kind === 'concurrent' || (spec.source === 'policy' && spec.unit !== 'requests');
+}
+
+function observed(state: EngineState, entry: Entry, data: ObservedData): void {
+  makePools(state, entry, data[8]);
+  if (data[7] >= 0) {
+    const account = (entry.pools[data[7]] ?? '').slice(ACCOUNT_PREFIX.length);
+    state.setAccount(entry.who.provider, entry.who.identity, account);
+  }
+  const flight = state.flights.get(entry.request) ?? null;
+  const seen = readQuotas(state, entry, data);
+  for (const [index, units] of data[6]) charge(state, entry, flight, index, units);
+  if (flight !== null && data[0] === 'head') settleAnswered(entry, flight, seen);
+  for (const row of data[5]) throttle(state, entry, row);
+  if (flight !== null && data[5].length === 0) openGates(flight, data[1]);
+}
+
+/** An answer that is no refusal shows that the trouble behind a gate is over. */
+function openGates(flight: Flight, status: number): void {
+  if (status === 0 || status >= 400) return;
+  for (const { pool } of flight.holds) {
+    if (pool instanceof Gate) pool.passed(flight.sentAt);
+  }
+}
+
+function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<Pool> | null {
+  if (data[4].length === 0) return null;
+  const seen = new Set<Pool>();
+  for (const row of data[4]) {
+    const pool = poolAt(state, entry, row[0]);
+    if (pool === null) continue;
+    if (row[1] !== null) pool.noteLimit(entry.who.identity, row[1]);
+    const news = pool.observe({
+      limit: row[1],
+      remaining: row[2],
+      used: row[3],
+      resetAt: row[4],
+      resetIn: row[5],
+      windowMs: row[6],
+      at: entry.at,
+      sentAt: data[2],
+      date: data[3],
+    });
+    if (news.newWindow) pool.spending.restart(entry.at);
+    seen.add(pool);
+  }
+  return seen;
+}
+
+function settleAnswered(entry: Entry, flight: Flight, seen: Set<Pool> | null): void {
+  for (const hold of flight.holds) {
+    if (!hold.open || settlesAtEnd(hold.pool)) continue;
+    const units = flight.charges?.get(hold.pool) ?? hold.units;
+    settle(entry, hold, units, seen?.has(hold.pool) === true);
+  }
+}
+
+function settle(entry: Entry, hold: Hold, units: number, seen: boolean, answered = true): void {
+  const pool = hold.pool;
+  pool.settle(hold, units, entry.at, seen, answered);
+  pool.spending.add(entry.who.agent, units, entry.at, pool.windowMs);
+}
+
+function charge(
+  state: EngineState,
+  entry: Entry,
+  flight: Flight | null,
+  index: number,
+  units: number,
+): void {
+  const pool = poolAt(state, entry, index);
+  if (pool === null) return;
+  const hold = flight?.holds.find((held) => held.pool === pool);
+  if (flight !== null && hold !== undefined) {
+    if (hold.open) (flight.charges ??= new Map()).set(pool, units);
+    return;
+  }
+  if (units > 0) pool.settle(pool.hold(units, entry.at), units, entry.at, false);
+}
+
+function throttle(state: EngineState, entry: Entry, row: ObservedData[5][number]): void {
+  const [, , index, , code, until, hopeless] = row;
+  const id = entry.pools[index];
+  if (until <= 0 || id === undefined) return;
+  const pool = state.pools.get(id);
+  if (pool !== undefined) pool.block(until, code);
+  else state.gateById(entry.who.provider, id).shut(until, code, hopeless === 1);
+}
+
+function ended(state: EngineState, entry: Entry, data: EndedData): void {
+  const flight = state.flights.get(entry.request);
+  if (flight === undefined) return;
+  state.flights.delete(entry.request);
+  const sent = data[0] !== 'unreachable' && data[0] !== 'gone';
+  const charges = new Map<Pool, number>();
+  for (const [index, units] of data[8]) {
+    const pool = poolAt(state, entry, index);
+    if (pool !== null) charges.set(pool, units);
+  }
+  for (const hold of flight.holds) {
+    if (!hold.open) continue;
+    if (!sent) hold.pool.release(hold);
+    else settle(entry, hold, charges.get(hold.pool) ?? hold.units, false, data[1] > 0);
+  }
+  if (sent) openGates(flight, data[1]);
+  const tokens = data[6];
+  if (tokens !== null && tokens[0] > 0 && flight.inputBytes > 0 && flight.model !== '') {
+    learnRatio(state, `${flight.provider}|${flight.model}`, tokens[0] / flight.inputBytes);
+  }
+}
+
+function learnRatio(state: EngineState, key: string, sample: number): void {
+  const known = state.ratios.get(key);
+  if (known === undefined && state.ratios.size >= 1000) state.ratios.clear();
+  state.ratios.set(key, known === undefined ? sample : known + RATIO_WEIGHT * (sample - known));
+}
+
+function poolAt(state: EngineState, entry: Entry, index: number): Pool | null {
+  const id = entry.pools[index];
+  return id === undefined ? null : (state.pools.get(id) ?? state.gates.get(id) ?? null);
+}
+
+/** Pools first met in this entry, and those whose terms a new policy changed. */
+function makePools(state: EngineState, entry: Entry, specs: readonly SpecRow[]): void {
+  for (const row of specs) {
+    const id = entry.pools[row[0]];
+    if (id !== undefined) state.adopt(id, specOf(row));
+  }
+}
+
+function specOf(row: SpecRow): PoolSpec {
+  return {
+    provider: row[1],
+    name: row[2],
+    partition: row[3],
+    unit: row[4],
+    kind: row[5],
+    ...(row[6] === null ? {} : { limit: row[6] }),
+    ...(row[7] === null ? {} : { windowMs: row[7] }),
+    source: row[8],
+    ...(row[9] === 1 ? { shared: true } : {}),
+  };
+}

@@ -1,0 +1,54 @@
+/** Binary heap, smallest first by `before`. */
+export class Heap<T> {
+  private readonly items: T[] = [];
+  private readonly before: (a: T, b: T) => boolean;
+
+  constructor(before: (a: T, b: T) => boolean) {
+    this.before = before;
+  }
+
+  get size(): number {
+    return this.items.length;
+  }
+
+  peek(): T | undefined {
+    return this.items[0];
+  }
+
+  push(item: T): void {
+    const items = this.items;
+    let i = items.push(item) - 1;
+    while (i > 0) {
+      const parent = (i - 1) >> 1;
+      const above = items[parent] as T;
+      if (!this.before(item, above)) break;
+      items[i] = above;
+      i = parent;
+    }
+    items[i] = item;
+  }
+
+  pop(): T | undefined {
+    const items = this.items;
+    const top = items[0];
+    const last = items.pop();
+    if (items.length > 0 && last !== undefined) this.sink(last);
+    return top;
+  }
+
+  private sink(item: T): void {
+    const items = this.items;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= items.length) break;
+      const right = child + 1;
+      if (right < items.length && this.before(items[right] as T, items[child] as T)) child = right;
+      const below = items[child] as T;
+      if (!this.before(below, item)) break;
+      items[i] = below;
+      i = child;
+    }
+    items[i] = item;
+  }
+}

@@ -1,0 +1,103 @@
+import type { ArrivedInput, IntentInput } from '../engine.ts';
+import type { RequestHead } from '../head.ts';
+import { requestId } from '../ledger/expand.ts';
+import { FLAG_INTENT } from '../ledger/layout.ts';
+import type { Provider } from '../provider.ts';
+import type { JsonObject } from '../units.ts';
+import type { Arrivals, Considered } from './arrivals.ts';
+import type { Core } from './engine.ts';
+
+/** Answers "may I?" without sending anything: the same rules and pools, nothing set aside. */
+export class Intents {
+  private readonly core: Core;
+  private readonly arrivals: Arrivals;
+
+  constructor(core: Core, arrivals: Arrivals) {
+    this.core = core;
+    this.arrivals = arrivals;
+  }
+
+  /** @throws when the provider is unknown: the caller checks names first. */
+  ask(input: IntentInput): void {
+    const { core } = this;
+    const provider = core.options.provider(input.provider ?? '');
+    if (provider === undefined) throw new Error(`no provider \`${input.provider ?? ''}\``);
+    const considered = this.arrivals.consider(asArrived(input, provider), false);
+    this.arrivals.record(considered, input.at, FLAG_INTENT);
+    const { judged, taken } = considered;
+    const waitMs = judged.verdict === 'delay' ? (judged.waitMs ?? 1000) : 0;
+    core.effects.push({
+      type: 'answer',
+      key: input.key,
+      id: requestId(taken.request.seq),
+      decision:
+        judged.verdict === 'pass'
+          ? 'approve'
+          : judged.verdict === 'delay'
+            ? 'approve_with_modifications'
+            : 'deny_with_reason',
+      waitMs,
+      reason: judged.reason === '' ? null : judged.reason,
+      evaluation: evaluationOf(considered, input),
+    });
+  }
+}
+
+/** The request that the intent stands for: the provider's plainest one of its kind. */
+function asArrived(input: IntentInput, provider: Provider): ArrivedInput {
+  const sample = provider.sample?.(input.scope) ?? { method: 'GET', path: '/', body: undefined };
+  const head: RequestHead = {
+    method: sample.method,
+    scheme: 'https',
+    host: hostOf(provider.origin),
+    port: 443,
+    path: sample.path,
+    fields: [],
+    contentLength: sample.body?.length ?? 0,
+    way: 'passive',
+    upgrade: false,
+  };
+  const cost = input.expectedCost;
+  return {
+    type: 'arrived',
+    at: input.at,
+    key: input.key,
+    head,
+    provider: provider.id,
+    body: sample.body,
+    credential: `identity:${input.identity}`,
+    agent: input.agent,
+    workload: input.workload,
+    asked: {
+      priority: input.urgency,
+      maxWaitMs: null,
+      scope: input.scope,
+      estimate: cost === null ? null : { tokens: cost, requests: cost, points: cost },
+    },
+  };
+}
+
+/** `https://host[:port]/…` → host; the core has no URL parser. */
+function hostOf(origin: string): string {
+  return /^[a-z]+:\/\/(\[[^\]]*\]|[^/:]*)/i.exec(origin)?.[1] ?? '';
+}
+
+function evaluationOf(considered: Considered, input: IntentInput): JsonObject {
+  const { judged, taken, rules } = considered;
+  return {
+    code: judged.code === '' ? null : judged.code,
+    rules: rules.map((rule) => ({ rule: rule.rule, effect: rule.effect, detail: rule.detail })),
+    pools: taken.request.draws.map(({ pool, units }) => {
+      const figures = pool.figures(input.at.wall);
+      return {
+        pool: pool.id,
+        units,
+        limit: figures.limit,
+        remaining: figures.remaining,
+        reserved: figures.reserved,
+      };
+    }),
+    retry_in_ms: judged.retryInMs,
+    expected_wait_ms: judged.waitMs,
+  };
+}

@@ -1,0 +1,67 @@
+import { expand } from '../ledger/expand.ts';
+import type { Entry } from '../ledger/entry.ts';
+import type { EventType } from '../ledger/event.ts';
+import type { DecidedData, EndedData, ObservedData } from '../ledger/layout.ts';
+
+/** Counts since the start of the process. */
+export class Totals {
+  readonly events = new Map<EventType, number>();
+  /** By `provider|class`. */
+  readonly throttled = new Map<string, number>();
+  /** By `provider|field`. */
+  readonly malformed = new Map<string, number>();
+  readonly rulesSkipped = new Map<string, number>();
+
+  count(entry: Entry): void {
+    switch (entry.kind) {
+      case 'decided':
+        this.decided(entry.data as unknown as DecidedData);
+        break;
+      case 'ended':
+        this.add('usage_settled', 1);
+        if ((entry.data as unknown as EndedData)[7] !== '') this.add('provider_error', 1);
+        break;
+      case 'woke':
+        this.add('intent_decided', 1);
+        break;
+      case 'observed':
+        this.observed(entry, entry.data as unknown as ObservedData);
+        break;
+      case 'event':
+        this.add(entry.data[0] as EventType, 1);
+        break;
+    }
+  }
+
+  private decided(data: DecidedData): void {
+    this.add('intent_submitted', 1);
+    this.add('intent_decided', 1);
+    if (data[12].length > 0) {
+      this.add('policy_triggered', data[12].length);
+      for (const [rule, effect] of data[12]) {
+        if (effect === 'skipped' || effect === 'faulted') bump(this.rulesSkipped, rule);
+      }
+    }
+    if (data[0] === 'delay') this.add('throttle_advised', 1);
+  }
+
+  private observed(entry: Entry, data: ObservedData): void {
+    const simple =
+      data[5].length === 0 && data[9].length === 0 && data[4].every((quota) => quota[8] === 0);
+    if (simple && data[0] !== 'poll' && data[4].length > 0) {
+      this.add('usage_observed', data[4].length);
+      return;
+    }
+    for (const event of expand(entry)) this.add(event.type, 1);
+    for (const row of data[5]) bump(this.throttled, `${entry.who.provider}|${row[0]}`);
+    for (const field of data[9]) bump(this.malformed, `${entry.who.provider}|${field}`);
+  }
+
+  private add(type: EventType, count: number): void {
+    this.events.set(type, (this.events.get(type) ?? 0) + count);
+  }
+}
+
+function bump(map: Map<string, number>, key: string): void {
+  if (map.size < 10_000 || map.has(key)) map.set(key, (map.get(key) ?? 0) + 1);
+}

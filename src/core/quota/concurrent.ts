@@ -1,0 +1,45 @@
+import type { EpochMs, JsonValue, Units } from '../units.ts';
+import { NEVER, ON_EVENT, Pool, type PoolFigures, type Reading } from './pool.ts';
+
+/** So many at once. A hold lasts until its request has ended; nothing is charged. */
+export class ConcurrencyPool extends Pool {
+  protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
+    const limit = this.limitFor('');
+    if (units > limit - keep) return NEVER;
+    return limit - keep - this.held >= units ? now : ON_EVENT;
+  }
+
+  protected whenServed(_ahead: Units, _units: Units, now: EpochMs): EpochMs {
+    return now;
+  }
+
+  resetTime(): EpochMs | null {
+    return null;
+  }
+
+  protected onHold(): void {}
+  protected onRelease(): void {}
+  protected onSettle(): void {}
+
+  protected onReading(_reading: Reading): boolean {
+    return false;
+  }
+
+  figures(): PoolFigures {
+    return {
+      limit: this.limit,
+      used: this.held,
+      remaining: this.limit === null ? null : Math.max(0, this.limit - this.held),
+      reserved: this.held,
+      resetAt: null,
+      windowMs: null,
+      observedAt: this.observedAt,
+    };
+  }
+
+  protected saveState(): JsonValue {
+    return null;
+  }
+
+  protected loadState(): void {}
+}

@@ -1,0 +1,96 @@
+import type { PoolSpec } from '../claim.ts';
+import { SECOND, type EpochMs, type JsonValue } from '../units.ts';
+import { Pool, type Hold, type PoolFigures } from './pool.ts';
+
+/**
+ * Shut after a refusal that belongs to no pool (secondary limits, an overloaded provider, spent
+ * money). Holds no units: it is open or shut, and waiters line up before it as before any pool.
+ */
+export class Gate extends Pool {
+  /** Refusals in a row, for doubling waits. */
+  strikes = 0;
+  /** True when waiting cannot clear it: refused at once until it is tried again. */
+  hopeless = false;
+
+  constructor(id: string, spec: PoolSpec, charged: string) {
+    super(id, { ...spec, limit: Infinity }, charged);
+  }
+
+  override guessing(now: EpochMs): boolean {
+    return this.blockedUntil <= now;
+  }
+
+  shut(until: EpochMs, why: string, hopeless: boolean): void {
+    this.strikes += 1;
+    this.hopeless = hopeless;
+    this.block(until, why);
+    this.ramp.load(1);
+  }
+
+  /** A request passed after it had opened again: the trouble is over. */
+  passed(sentAt: EpochMs): void {
+    if (sentAt >= this.blockedUntil) {
+      this.strikes = 0;
+      this.hopeless = false;
+    }
+  }
+
+  /** Half-open until a request has passed: one tries, the rest wait for its answer. */
+  protected whenRoom(_units: number, now: EpochMs): EpochMs {
+    return this.strikes > 0 ? this.ramp.earliest(now) : now;
+  }
+
+  protected whenServed(_ahead: number, _units: number, now: EpochMs): EpochMs {
+    return now;
+  }
+
+  resetTime(now: EpochMs): EpochMs | null {
+    return this.blockedUntil > now ? this.blockedUntil : null;
+  }
+
+  protected onHold(hold: Hold): void {
+    this.ramp.sent(hold.at);
+  }
+
+  protected onRelease(): void {}
+  protected onSettle(): void {}
+
+  protected onReading(): boolean {
+    return false;
+  }
+
+  figures(now: EpochMs): PoolFigures {
+    return {
+      limit: null,
+      used: null,
+      remaining: this.blockedUntil > now ? 0 : null,
+      reserved: 0,
+      resetAt: this.blockedUntil > now ? this.blockedUntil : null,
+      windowMs: null,
+      observedAt: this.observedAt,
+    };
+  }
+
+  protected saveState(): JsonValue {
+    return [this.strikes, this.hopeless ? 1 : 0];
+  }
+
+  protected loadState(state: JsonValue): void {
+    const [strikes, hopeless] = state as unknown as [number, number];
+    this.strikes = strikes;
+    this.hopeless = hopeless === 1;
+    this.limit = Infinity;
+  }
+}
+
+/** GitHub's own rule: at least a minute, then doubling; capped so that a mistake heals. */
+export function backoffMs(strikes: number, first: number, cap: number): number {
+  return Math.min(cap, first * 2 ** Math.min(10, Math.max(0, strikes)));
+}
+
+export const SECONDARY_FIRST_MS = 60 * SECOND;
+export const SECONDARY_CAP_MS = 960 * SECOND;
+export const OVERLOAD_FIRST_MS = SECOND;
+export const OVERLOAD_CAP_MS = 60 * SECOND;
+/** How long a refusal that waiting cannot clear is remembered before one request tries again. */
+export const HOPELESS_MS = 30 * SECOND;

@@ -1,0 +1,119 @@
+import { MINUTE, type DurationMs, type EpochMs, type JsonValue, type Units } from '../units.ts';
+import { NEVER, ON_EVENT, Pool, type Hold, type PoolFigures, type Reading } from './pool.ts';
+
+/** The oldest slot counts whole, so nothing is ever admitted too early and ≤ 1/SLOTS is lost. */
+const SLOTS = 256;
+
+/**
+ * A rolling window: no more than `limit` units in any `windowMs`. Charges count from when they were
+ * answered (held before), so a slow request can not leave our window before it leaves the
+ * provider's.
+ */
+export class RollingWindowPool extends Pool {
+  private readonly counts = new Map<number, Units>();
+  private sum: Units = 0;
+
+  private get window(): DurationMs {
+    return this.windowMs ?? MINUTE;
+  }
+
+  private get slotMs(): DurationMs {
+    return this.window / SLOTS;
+  }
+
+  private expire(now: EpochMs): void {
+    const oldest = Math.floor((now - this.window) / this.slotMs);
+    for (const [slot, units] of this.counts) {
+      // Slots are added in rising order except for late charges; a few passes more do no harm.
+      if (slot >= oldest) break;
+      this.counts.delete(slot);
+      this.sum -= units;
+    }
+  }
+
+  protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
+    const limit = this.limitFor('');
+    if (units > limit - keep) return NEVER;
+    this.expire(now);
+    const missing = units + keep - (limit - this.sum - this.held);
+    return missing <= 0 ? now : this.whenFreed(missing, now);
+  }
+
+  private whenFreed(missing: Units, now: EpochMs): EpochMs {
+    let freed = 0;
+    for (const [slot, units] of this.counts) {
+      freed += units;
+      if (freed >= missing) {
+        return Math.max(now + 1, Math.ceil((slot + 1) * this.slotMs + this.window));
+      }
+    }
+    return ON_EVENT;
+  }
+
+  protected whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs {
+    const limit = Math.max(1, this.limit ?? 1);
+    const beyond = ahead + units - Math.max(0, limit - this.sum - this.held);
+    if (beyond <= 0) return now;
+    const first = this.whenFreed(Math.min(beyond, this.sum), now);
+    const windows = Math.max(0, Math.ceil(beyond / limit) - 1);
+    return (first >= ON_EVENT ? now : first) + windows * this.window;
+  }
+
+  resetTime(now: EpochMs): EpochMs | null {
+    this.expire(now);
+    let last: number | null = null;
+    for (const slot of this.counts.keys()) if (last === null || slot > last) last = slot;
+    return last === null ? null : Math.ceil((last + 1) * this.slotMs + this.window);
+  }
+
+  protected onHold(_hold: Hold): void {}
+  protected onRelease(_hold: Hold): void {}
+
+  protected onSettle(_hold: Hold, units: Units, at: EpochMs): void {
+    if (units <= 0) return;
+    this.expire(at);
+    const slot = Math.floor(at / this.slotMs);
+    this.counts.set(slot, (this.counts.get(slot) ?? 0) + units);
+    this.sum += units;
+  }
+
+  /** Providers that tell of a rolling window tell more than we count: take the larger use. */
+  protected onReading(reading: Reading): boolean {
+    if (reading.remaining === null || this.limit === null) return false;
+    this.expire(reading.at);
+    const used = Math.max(0, this.limit - reading.remaining);
+    if (used > this.sum + this.held) {
+      const slot = Math.floor(reading.at / this.slotMs);
+      const more = used - this.sum - this.held;
+      this.counts.set(slot, (this.counts.get(slot) ?? 0) + more);
+      this.sum += more;
+    }
+    return false;
+  }
+
+  figures(now: EpochMs): PoolFigures {
+    this.expire(now);
+    return {
+      limit: this.limit,
+      used: this.sum,
+      remaining: this.limit === null ? null : Math.max(0, this.limit - this.sum),
+      reserved: this.held,
+      resetAt: this.resetTime(now),
+      windowMs: this.windowMs,
+      observedAt: this.observedAt,
+    };
+  }
+
+  protected saveState(): JsonValue {
+    return [...this.counts];
+  }
+
+  protected loadState(state: JsonValue): void {
+    this.counts.clear();
+    this.sum = 0;
+    for (const [slot, units] of state as unknown as [number, number][]) {
+      this.counts.set(slot, units);
+      this.sum += units;
+    }
+  }
+}
