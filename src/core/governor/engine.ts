@@ -37,6 +37,8 @@ export class Governor implements Engine, Core {
   readonly effects: Effect[] = [];
   policy: EngineOptions['policy'];
   readonly room: WaitingRoom;
+  /** The newest entry of what a provider told, for whoever handed it in. */
+  lastObserved: Entry | null = null;
   private readonly arrivals: Arrivals;
   private readonly course: Course;
   private readonly intents: Intents;
@@ -65,6 +67,7 @@ export class Governor implements Engine, Core {
   record(entry: Entry): void {
     evolve(this.state, entry);
     this.totals.count(entry);
+    if (entry.kind === 'observed') this.lastObserved = entry;
     this.effects.push({ type: 'append', entry });
   }
 

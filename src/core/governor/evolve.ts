@@ -18,6 +18,7 @@ import {
 import { Gate } from '../quota/gate.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import type { EpochMs } from '../units.ts';
+import { evolveRegistry } from './registry.ts';
 import type { EngineState, Flight } from './state.ts';
 
 /** Weight of the newest answer in the learned bytes-to-tokens ratio. */
@@ -35,7 +36,7 @@ export function evolve(state: EngineState, entry: Entry): void {
     case 'ended':
       return ended(state, entry, entry.data as unknown as EndedData);
     case 'event':
-      return;
+      return evolveRegistry(state.registry, entry);
   }
 }
 

@@ -2,6 +2,7 @@ import type { PoolSpec } from '../claim.ts';
 import { Gate } from '../quota/gate.ts';
 import { makePool, poolId } from '../quota/make.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
+import type { RegisteredIdentity, Registry } from './registry.ts';
 import { GLOBAL, type EpochMs, type JsonObject, type Seq, type Units } from '../units.ts';
 
 /** What an unknown model's prompt is assumed to weigh: about four bytes a token. */
@@ -40,6 +41,8 @@ export class EngineState {
   readonly flights = new Map<Seq, Flight>();
   /** Account by `provider|identity`. */
   readonly accounts = new Map<string, string>();
+  /** Identities registered while running, by id. */
+  readonly registry: Registry = new Map();
   /** Learned tokens per byte of prompt by `provider|model`. */
   readonly ratios = new Map<string, number>();
   private readonly parties = new Map<string, Party>();
@@ -144,6 +147,23 @@ export class EngineState {
     this.onRegrouped?.();
   }
 
+  /** Everybody whose requests were seen, with the account they are charged to. */
+  seenParties(): { provider: string; identity: string; account: string | null }[] {
+    return [...this.parties.values()].map(({ provider, identity, charged }) => ({
+      provider,
+      identity,
+      account: charged === identity ? null : charged,
+    }));
+  }
+
+  /** Provider's clock minus ours by its newest reading, milliseconds; `null` = not known. */
+  skewOf(provider: string): number | null {
+    for (const pool of this.pools.values()) {
+      if (pool.spec.provider === provider && pool.skew !== null) return pool.skew;
+    }
+    return null;
+  }
+
   tokensPerByte(provider: string, model: string): number {
     return this.ratios.get(`${provider}|${model}`) ?? DEFAULT_TOKENS_PER_BYTE;
   }
@@ -156,6 +176,7 @@ export class EngineState {
       gates: [...this.gates.values()].map((gate) => gate.save(now)),
       accounts: [...this.accounts],
       ratios: [...this.ratios],
+      registry: [...this.registry.values()].map((identity) => ({ ...identity })),
       flights: [...this.flights.values()].map((flight) => ({
         seq: flight.seq,
         provider: flight.provider,
@@ -185,6 +206,9 @@ export class EngineState {
     }
     for (const [key, value] of saved['ratios'] as unknown as [string, number][]) {
       this.ratios.set(key, value);
+    }
+    for (const item of saved['registry'] as unknown as RegisteredIdentity[]) {
+      this.registry.set(item.id, item);
     }
     for (const item of saved['flights'] as readonly JsonObject[]) this.loadFlight(item);
   }

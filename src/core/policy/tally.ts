@@ -52,7 +52,10 @@ export class Tally {
   defer(finding: RuleFinding, pool: string, resetInS: number): void {
     this.note(finding);
     if (resetInS < this.#deferInS) return;
-    if (resetInS === this.#deferInS && this.#deferTo !== null && pool >= this.#deferTo) return;
+    if (resetInS === this.#deferInS && this.#deferTo !== null) {
+      if (pool > this.#deferTo) return;
+      if (pool === this.#deferTo && !before(finding, this.#deferredBy)) return;
+    }
     this.#deferTo = pool;
     this.#deferInS = resetInS;
     this.#deferredBy = finding;

@@ -34,8 +34,6 @@ export class FixedWindowPool extends Pool {
   private windows: Window[] = [];
   private unseen: Unseen[] = [];
   private unseenUnits: Units = 0;
-  /** Provider's clock minus ours: the largest sample, since `Date` is floored and travel takes time. */
-  private skew: DurationMs | null = null;
   /** Credentials whose limit differs from the pool's. */
   private readonly limits = new Map<string, Units>();
 
@@ -181,6 +179,7 @@ export class FixedWindowPool extends Pool {
     return true;
   }
 
+  /** The largest sample counts, since `Date` is floored and travel takes time. */
   private sampleClock(reading: Reading): void {
     if (reading.date === null) return;
     const sample = reading.date - reading.at;

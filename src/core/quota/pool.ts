@@ -65,6 +65,8 @@ export abstract class Pool {
   /** The provider refused: nothing passes before this, whatever the figures say. */
   blockedUntil: EpochMs = 0;
   blockedFor = '';
+  /** Provider's clock minus ours; kept where resets are told as points in time. */
+  skew: DurationMs | null = null;
   /** Units in open holds. */
   held: Units = 0;
   readonly ramp: Ramp;

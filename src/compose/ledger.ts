@@ -1,0 +1,90 @@
+/** The ledger and what its fold gives back at a start. */
+import { evolve } from '../core/governor/evolve.ts';
+import { EngineState } from '../core/governor/state.ts';
+import { FOLD_VERSION } from '../core/ledger/layout.ts';
+import type { Clock, LedgerStore } from '../core/ports.ts';
+import type { Seq } from '../core/units.ts';
+
+export interface Restored {
+  readonly state: EngineState;
+  /** Entries folded on top of the snapshot. */
+  readonly folded: number;
+  readonly fromSnapshot: boolean;
+}
+
+/** Snapshot, then every entry after it: the state as it was when the last entry was written. */
+export function restoreState(store: LedgerStore): Restored {
+  const snapshot = store.loadSnapshot();
+  const usable = snapshot !== null && snapshot.version === FOLD_VERSION;
+  let state = new EngineState();
+  let after: Seq = 0;
+  let fromSnapshot = false;
+  if (usable) {
+    try {
+      state.load(snapshot.state as Parameters<EngineState['load']>[0]);
+      after = snapshot.seq;
+      fromSnapshot = true;
+    } catch {
+      // A damaged snapshot costs time, nothing else: fold from the beginning.
+      state = new EngineState();
+    }
+  }
+  let folded = 0;
+  store.replay(after, (entry) => {
+    evolve(state, entry);
+    folded += 1;
+  });
+  state.nextSeq = Math.max(state.nextSeq, store.stats().lastSeq + 1);
+  return { state, folded, fromSnapshot };
+}
+
+/** A start must fold no more than this many entries. */
+const SNAPSHOT_EVERY_ENTRIES = 50_000;
+const SNAPSHOT_EVERY_MS = 5 * 60_000;
+
+export interface Snapshots {
+  /** Writes one now, if anything happened since the last. */
+  take(): void;
+  close(): void;
+}
+
+/** Writes a snapshot of the fold every few minutes, or sooner when much happened. */
+export function keepSnapshots(
+  state: EngineState,
+  store: LedgerStore,
+  clock: Clock,
+  everyEntries = SNAPSHOT_EVERY_ENTRIES,
+): Snapshots {
+  let entries = 0;
+  let lost = 0;
+  const take = (): void => {
+    if (entries === 0) return;
+    store.flush();
+    if (store.state().state !== 'ok') return;
+    entries = 0;
+    const { wall } = clock.now();
+    store.saveSnapshot({
+      version: FOLD_VERSION,
+      seq: state.nextSeq - 1,
+      at: wall,
+      state: state.save(wall),
+    });
+  };
+  const timer = setInterval(take, SNAPSHOT_EVERY_MS);
+  timer.unref();
+  const unsubscribe = store.onCommit((committed) => {
+    entries += committed.length;
+    const { lost: lostNow } = store.stats();
+    // What was lost cannot be folded: only a snapshot carries it over.
+    if (entries < everyEntries && lostNow === lost) return;
+    lost = lostNow;
+    setImmediate(take);
+  });
+  return {
+    take,
+    close() {
+      clearInterval(timer);
+      unsubscribe();
+    },
+  };
+}

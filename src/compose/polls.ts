@@ -1,0 +1,128 @@
+/** Asking providers that can be asked: free requests on behalf of configured identities. */
+import type { Provider } from '../core/provider.ts';
+import { SYSTEM } from '../core/units.ts';
+import type { EngineDriver, Route } from '../proxy/ports.ts';
+import type { Upstream } from '../proxy/upstream/pools.ts';
+import type { PolledIdentity } from './identities.ts';
+
+/** A poll's answer is small; more than this is not one. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface Poll {
+  readonly identity: PolledIdentity;
+  readonly provider: Provider;
+  readonly route: Route;
+  readonly credentialHash: string;
+}
+
+export interface PollDeps {
+  readonly driver: EngineDriver;
+  readonly upstream: Upstream;
+  /** Told when a poll failed: the provider, the identity and a code, never a credential. */
+  onFailure(provider: string, identity: string, code: string): void;
+}
+
+/** Starts polling; the first poll of each is at once. Returns the way to stop. */
+export function startPolls(polls: readonly Poll[], deps: PollDeps): () => void {
+  const timers = polls.map((poll) => {
+    runPoll(poll, deps);
+    const timer = setInterval(() => runPoll(poll, deps), poll.identity.pollMs);
+    timer.unref();
+    return timer;
+  });
+  return () => {
+    for (const timer of timers) clearInterval(timer);
+  };
+}
+
+function runPoll(poll: Poll, deps: PollDeps): void {
+  const asked = poll.provider.poll?.();
+  const secret = poll.identity.secret.reveal();
+  if (asked === undefined) return;
+  if (!secret.ok) {
+    deps.onFailure(poll.provider.id, poll.identity.id, 'CREDENTIAL_UNREADABLE');
+    return;
+  }
+  const sentAt = deps.driver.clock.now();
+  const { route } = poll;
+  const path = route.dial.pathPrefix + asked.path;
+  let status = 0;
+  let fields: string[] = [];
+  let size = 0;
+  const chunks: Buffer[] = [];
+  const host = route.port === 443 || route.port === 80 ? route.host : hostPort(route);
+  deps.upstream.dispatch(
+    route,
+    poll.credentialHash,
+    {
+      method: asked.method,
+      path,
+      fields: ['host', host, 'authorization', `Bearer ${secret.value}`, ...asked.fields],
+      body: null,
+    },
+    {
+      onConnect: () => undefined,
+      onHeaders(code, raw) {
+        if (code < 200) return true;
+        status = code;
+        fields = raw.map((part) => part.toString('latin1'));
+        return true;
+      },
+      onData(chunk) {
+        size += chunk.length;
+        if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+        return true;
+      },
+      onComplete() {
+        const text = size <= MAX_BODY_BYTES ? Buffer.concat(chunks).toString('utf8') : undefined;
+        report(poll, deps, asked.path, status, fields, text, sentAt.wall);
+      },
+      onError(error) {
+        const code = (error as { code?: unknown }).code;
+        deps.onFailure(poll.provider.id, poll.identity.id, String(code ?? 'FAILED'));
+      },
+    },
+  );
+}
+
+function report(
+  poll: Poll,
+  deps: PollDeps,
+  path: string,
+  status: number,
+  fields: readonly string[],
+  body: string | undefined,
+  seenAt: number,
+): void {
+  const { route, identity } = poll;
+  const dateAt = fields.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'date');
+  const date = dateAt < 0 ? NaN : Date.parse(fields[dateAt + 1] ?? '');
+  deps.driver.step({
+    type: 'passive',
+    at: deps.driver.clock.now(),
+    provider: poll.provider.id,
+    credential: poll.credentialHash,
+    identity: identity.id,
+    agent: SYSTEM,
+    head: {
+      method: 'GET',
+      scheme: route.scheme,
+      host: route.host,
+      port: route.port,
+      path,
+      fields: [],
+      contentLength: 0,
+      way: 'poll',
+      upgrade: false,
+    },
+    response: { status, fields, date: Number.isNaN(date) ? null : date },
+    body,
+    seenAt,
+    source: 'poll',
+  });
+}
+
+function hostPort(route: Route): string {
+  const host = route.host.includes(':') ? `[${route.host}]` : route.host;
+  return `${host}:${String(route.port)}`;
+}

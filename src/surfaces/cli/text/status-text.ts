@@ -1,0 +1,109 @@
+import type { Health } from '../../../query/health.ts';
+import type { PoolView } from '../../../query/ports.ts';
+import { countText, nameText, spanText } from '../../../query/wording.ts';
+import type { Output } from '../shell.ts';
+import { createPaint, type Paint } from './paint.ts';
+import { tableText, type Column } from './table.ts';
+
+/** How the daemon is and what is left of every pool. `now` is epoch milliseconds. */
+export function statusText(
+  health: Health,
+  pools: readonly PoolView[],
+  output: Pick<Output, 'colours' | 'columns'>,
+  now: number,
+): string {
+  const paint = createPaint(output.colours);
+  const head = headText(health, paint);
+  const table =
+    pools.length === 0
+      ? 'No pool is known yet: send something through the proxy.\n'
+      : tableText(pools, poolColumns(paint, now), output.columns);
+  return `${head}\n${table}`;
+}
+
+function headText(health: Health, paint: Paint): string {
+  const colour = health.status === 'ok' ? paint.good : paint.warn;
+  const lines = [
+    `ratelord ${health.version} is ${colour(health.status)}: up ${spanText(health.uptime_s * 1000)}, mode ${health.mode}, pid ${String(health.pid)}`,
+    `  proxy   ${health.proxy}`,
+    `  api     ${health.api}`,
+    `  ledger  ${ledgerText(health)}`,
+    `  policy  ${String(health.policy['source'])} (${String(health.policy['hash']).slice(0, 12)})`,
+    `  queue   ${countText(health.queue_depth)} waiting, ${countText(health.in_flight)} under way`,
+    ...health.providers
+      .filter((provider) => provider.degraded)
+      .map((provider) => paint.warn(`  ${provider.id} is degraded${untilText(provider)}`)),
+    ...health.problems.map((problem) => paint.bad(`  problem: ${problem}`)),
+    ...health.notices.map((notice) => paint.dim(`  note: ${notice}`)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function ledgerText({ ledger }: Health): string {
+  const seq = ledger['last_seq'];
+  const events = typeof seq === 'number' ? `, ${countText(seq)} events` : '';
+  return `${String(ledger['state'])}${events}`;
+}
+
+function untilText({
+  throttled_until: until,
+}: {
+  readonly throttled_until: string | null;
+}): string {
+  return until === null ? '' : `: it asked to wait until ${until}`;
+}
+
+function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
+  return [
+    { title: 'PROVIDER', cell: (pool) => pool.provider },
+    { title: 'POOL', cell: (pool) => [pool.pool, pool.model ?? ''].join(' ').trim() },
+    { title: 'IDENTITY', cell: (pool) => nameText(pool.identity) },
+    {
+      title: 'LEFT',
+      align: 'right',
+      cell: leftText,
+      paint: (text, pool) => colourOfLeft(pool, paint)(text),
+    },
+    { title: 'HELD', align: 'right', cell: (pool) => countText(pool.reserved) },
+    { title: 'WAITING', align: 'right', cell: (pool) => countText(pool.queued ?? 0) },
+    { title: 'RESETS IN', align: 'right', cell: (pool) => untilReset(pool, now) },
+    { title: 'TOLD', align: 'right', cell: (pool) => ageText(pool, now) },
+    { title: 'FORECAST', cell: forecastText },
+    { title: 'USED BY', cell: usersText },
+  ];
+}
+
+function leftText({ remaining, limit, unit }: PoolView): string {
+  const of = limit === null ? '' : ` of ${countText(limit)}`;
+  const left = remaining === null ? '?' : countText(remaining);
+  return `${left}${of} ${unit}`;
+}
+
+function colourOfLeft({ remaining, limit }: PoolView, paint: Paint): (text: string) => string {
+  if (remaining === null || limit === null || limit === 0) return (text) => text;
+  const ratio = remaining / limit;
+  return ratio < 0.1 ? paint.bad : ratio < 0.25 ? paint.warn : paint.good;
+}
+
+function untilReset(pool: PoolView, now: number): string {
+  const closed = pool.throttled_until ?? null;
+  const at = closed ?? pool.reset_at;
+  if (at === null) return '-';
+  const left = Date.parse(at) - now;
+  if (left <= 0) return 'now';
+  return closed === null ? spanText(left) : `${spanText(left)} (closed)`;
+}
+
+function ageText({ observed_at: at }: PoolView, now: number): string {
+  return at === null ? 'never' : `${spanText(now - Date.parse(at))} ago`;
+}
+
+function forecastText({ forecast }: PoolView): string {
+  const seconds = forecast?.p50_s ?? null;
+  return seconds === null ? '-' : `empty in ${spanText(seconds * 1000)}`;
+}
+
+function usersText({ agents }: PoolView): string {
+  if (agents === undefined || agents.length === 0) return '-';
+  return agents.map(({ agent, used }) => `${nameText(agent)} ${countText(used)}`).join(', ');
+}
