@@ -106,6 +106,11 @@ export default tseslint.config(
     },
   },
   {
+    // What is worth telling goes to the log, the ledger or the surface that was asked.
+    files: ['src/**/*.ts', 'providers/**/*.ts', 'test/house/canary/**/*.ts'],
+    rules: { 'no-console': 'error' },
+  },
+  {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {
       // Matchers and parsed JSON are `any`; what a test gets wrong there fails as a test.

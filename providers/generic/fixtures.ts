@@ -178,6 +178,18 @@ export const DIALECTS: readonly Dialect[] = [
     told: [{ pool: 'requests', limit: 10, remaining: 3, resetIn: 7000 }],
   },
   {
+    vendor: 'the draft and an older dialect side by side: the draft is believed',
+    fields: [
+      ...['RateLimit', '"tier";r=8;t=4', 'X-RateLimit-Limit', '10', 'X-RateLimit-Remaining', '9'],
+      ...['X-RateLimit-Limit-Day', '100', 'X-RateLimit-Remaining-Day', '90'],
+      ...['X-RateLimit-Reset-After-Day', '60'],
+    ],
+    told: [
+      { pool: 'tier', remaining: 8, resetIn: 4000 },
+      { pool: 'day', limit: 100, remaining: 90, resetIn: 60_000, windowMs: 86_400_000 },
+    ],
+  },
+  {
     vendor: 'a used count instead of what remains',
     fields: ['X-RateLimit-Limit', '10', 'X-RateLimit-Used', '12'],
     told: [{ pool: 'requests', limit: 10, used: 12, remaining: 0 }],

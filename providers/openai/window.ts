@@ -24,17 +24,14 @@ export function hiddenWindow(
   const missing = limit - remaining;
   if (missing <= 0 || resetMs < GRAIN_MS) return undefined;
   const implied = (resetMs * limit) / missing;
-  let best: DurationMs | undefined;
-  let distance = Infinity;
+  let nearest: DurationMs = MINUTE;
   for (const window of WINDOWS) {
-    if (!explains(window, limit, missing, resetMs)) continue;
-    const off = Math.abs(Math.log(implied / window));
-    if (off < distance) {
-      distance = off;
-      best = window;
+    if (Math.abs(Math.log(implied / window)) < Math.abs(Math.log(implied / nearest))) {
+      nearest = window;
     }
   }
-  return best;
+  // A window that is near and yet impossible means that the figures are not what they seem.
+  return explains(nearest, limit, missing, resetMs) ? nearest : undefined;
 }
 
 /** Whether a window of this length can have produced the figures. */

@@ -36,7 +36,7 @@ export function startPolls(polls: readonly Poll[], deps: PollDeps): () => void {
 }
 
 function runPoll(poll: Poll, deps: PollDeps): void {
-  const asked = poll.provider.poll?.();
+  const asked = poll.provider.poll?.(poll.route.host);
   const secret = poll.identity.secret.reveal();
   if (asked === undefined) return;
   if (!secret.ok) {

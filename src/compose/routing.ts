@@ -33,7 +33,8 @@ export function createRoutingTable(config: Config, providers: readonly Provider[
   for (const member of members) {
     const mount = originOf(member.config?.origin ?? member.provider.origin);
     const hosts = [...member.provider.hosts, ...(member.config?.hosts ?? []), mount.host];
-    for (const host of hosts) {
+    for (const listed of hosts) {
+      const host = withoutPort(listed);
       if (host.startsWith('.')) suffixes.push([host, member]);
       else if (!exact.has(host)) exact.set(host, member);
     }
@@ -92,7 +93,7 @@ function leadsTo(url: URL, route: Route, base: string): boolean {
 
 function memberOf(provider: Provider, config: Config): Member {
   const own = config.providers.find((candidate) => candidate.id === provider.id);
-  const configured = new Set(own?.hosts ?? []);
+  const configured = new Set((own?.hosts ?? []).map(withoutPort));
   if (own?.origin != null) configured.add(originOf(own.origin).host);
   for (const url of own?.baseUrls ?? []) configured.add(originOf(url).host);
   return { provider, config: own, ca: (own?.ca ?? []).map(readCa), configured };
@@ -109,7 +110,12 @@ function readCa(path: string): string {
 
 /** The usual ports of a governed host, and those that its configured origin names. */
 function isListedPort(member: Member, scheme: Scheme, host: string, port: number): boolean {
-  if (port === defaultPort(scheme)) return true;
+  const written = host.includes(':') ? `[${host}]` : host;
+  const ports = (member.config?.hosts ?? []).filter((listed) => withoutPort(listed) === host);
+  // A host listed with a port is governed there; without one, at the scheme's own.
+  if (ports.includes(`${written}:${String(port)}`)) return true;
+  const onlyWithPort = ports.length > 0 && ports.every((listed) => listed !== withoutPort(listed));
+  if (port === defaultPort(scheme)) return !onlyWithPort;
   const urls = [
     member.config?.origin ?? member.provider.origin,
     ...(member.config?.baseUrls ?? []),
@@ -153,6 +159,11 @@ function defaultPort(scheme: string): number {
   return scheme === 'http' ? 80 : 443;
 }
 
+/** `host:port` or `[v6]:port` as it may stand in the configuration. */
+function withoutPort(listed: string): string {
+  return /^\[.*\](:\d+)?$|^[^:]*:\d+$/.test(listed) ? bare(listed.replace(/:\d+$/, '')) : listed;
+}
+
 function bare(hostname: string): string {
   return hostname.replace(/^\[|\]$/g, '').toLowerCase();
 }
@@ -162,7 +173,7 @@ export function governedHosts(config: Config, providers: readonly Provider[]): s
   const hosts = new Set<string>();
   for (const provider of providers) {
     const own = config.providers.find((candidate) => candidate.id === provider.id);
-    for (const host of [...provider.hosts, ...(own?.hosts ?? [])]) hosts.add(host);
+    for (const host of [...provider.hosts, ...(own?.hosts ?? [])]) hosts.add(withoutPort(host));
     hosts.add(originOf(own?.origin ?? provider.origin).host);
     for (const url of own?.baseUrls ?? []) hosts.add(originOf(url).host);
   }

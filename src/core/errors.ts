@@ -59,8 +59,29 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorSpec>> = TABLE;
 
 export const ERROR_CODES = Object.keys(TABLE) as readonly ErrorCode[];
 
+/**
+ * Codes that no answer carries: a line of the log, the reason for not starting, or the cause beside
+ * a failure in the ledger.
+ */
+export const LOGGED_CODES = [
+  'RL_DATA_IN_USE',
+  'RL_DATA_KEY',
+  'RL_DATA_UNUSABLE',
+  'RL_LEDGER_DEGRADED',
+  'RL_LEDGER_LOST',
+  'RL_LEDGER_RECOVERED',
+  'RL_LEDGER_SET_ASIDE',
+  'RL_LEDGER_LISTENER',
+  'RL_ADDRESS_FORBIDDEN',
+  'RL_OWN_API',
+  'RL_CONNECT_TIMEOUT',
+  'RL_PARENT_PROXY',
+] as const;
+
+export type LoggedCode = (typeof LOGGED_CODES)[number];
+
 /** Where `code` is explained, relative to the repository. */
-export function errorDoc(code: ErrorCode): string {
+export function errorDoc(code: ErrorCode | LoggedCode): string {
   return `docs/errors.md#${code.toLowerCase()}`;
 }
 

@@ -23,8 +23,20 @@ function queryValue(path: string, name: string): string {
 function valueOf(head: RequestHead, ref: CredentialRef): string {
   if (ref.in === 'query') return queryValue(head.path, ref.name);
   const value = field(head.fields, ref.name.toLowerCase()) ?? '';
-  // `Bearer x` and `token x` are one credential.
-  return ref.scheme === 'any' ? value.replace(SCHEME, '') : value;
+  // `Bearer x`, `token x` and `Basic` with x as the password are one credential.
+  if (ref.scheme !== 'any') return value;
+  return BASIC.test(value) ? basicSecret(value.replace(SCHEME, '')) : value.replace(SCHEME, '');
+}
+
+const BASIC = /^basic +/i;
+
+/** The part of `user:password` that is secret; a token may stand in either place, alone. */
+function basicSecret(encoded: string): string {
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 0) return encoded;
+  const password = text.slice(colon + 1);
+  return password === '' || password === 'x-oauth-basic' ? text.slice(0, colon) : password;
 }
 
 /** Hex of the keyed hash, `''` for an anonymous request. */

@@ -1,6 +1,18 @@
-import type { JsonObject } from '../core/units.ts';
-import type { DaemonFacts, EngineView, LedgerReader, ProviderView } from './ports.ts';
+import type { DaemonFacts, EngineView, LedgerReader, PolicyView, ProviderView } from './ports.ts';
 import { timestamp } from './wording.ts';
+
+export interface LedgerHealth {
+  readonly state: 'ok' | 'degraded';
+  /** Age of the oldest entry that is not committed. */
+  readonly lag_ms: number;
+  readonly queued: number;
+  /** Entries dropped because they could not be written for too long. */
+  readonly lost: number;
+  readonly last_seq: number;
+  /** Only while degraded. */
+  readonly reason?: string;
+  readonly since?: string;
+}
 
 export interface Health {
   readonly status: 'ok' | 'degraded' | 'initializing';
@@ -14,8 +26,8 @@ export interface Health {
   readonly ca: string | null;
   readonly data: string;
   readonly now: string;
-  readonly ledger: JsonObject;
-  readonly policy: JsonObject;
+  readonly ledger: LedgerHealth;
+  readonly policy: Pick<PolicyView, 'hash' | 'source' | 'loaded_at'>;
   readonly providers: readonly ProviderView[];
   readonly queue_depth: number;
   readonly in_flight: number;
@@ -60,7 +72,10 @@ export function readHealth(facts: DaemonFacts, view: EngineView, reader: LedgerR
   };
 }
 
-function ledgerHealth(reader: LedgerReader): { ledger: JsonObject; problem: string | null } {
+function ledgerHealth(reader: LedgerReader): {
+  ledger: LedgerHealth;
+  problem: string | null;
+} {
   const state = reader.store.state();
   const stats = reader.store.stats();
   const common = {

@@ -195,3 +195,21 @@ describe('refusals by the provider', () => {
     expect(kinds(world.arrive().effects)).toEqual(['respond']);
   });
 });
+
+describe('estimates', () => {
+  const tokens = spec('tokens', { kind: 'bucket', unit: 'tokens' });
+
+  it('beyond the limit wait for a full pool, far beyond it are refused, sure ones always', () => {
+    const world = new World([tokens]);
+    const first = world.arrive({ path: '/tokens:1' });
+    world.head(first.key, [
+      { kind: 'quota', spec: tokens, limit: 100, remaining: 100, windowMs: 60_000 },
+    ]);
+    world.end(first.key);
+    const big = (units: number, sure: boolean) =>
+      world.arrive({ path: `/tokens:${String(units)}${sure ? '' : ':guess'}` }).effects[0];
+    expect(big(150, true)).toMatchObject({ refusal: { code: 'RL_TOO_LARGE', retryInMs: null } });
+    expect(big(250, false)).toMatchObject({ refusal: { code: 'RL_TOO_LARGE' } });
+    expect(big(150, false)?.type).toBe('forward');
+  });
+});

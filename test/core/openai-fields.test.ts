@@ -48,6 +48,15 @@ describe('the hidden window', () => {
     }
   });
 
+  test.each([
+    [500, 499, 130],
+    [10_000, 9999, 100],
+    [200_000, 100_000, 60_000],
+    [0, 0, 60_000],
+  ])('%d/%d with %d ms fit neither and imply nothing', (limit, remaining, reset) => {
+    expect(hiddenWindow(limit, remaining, reset)).toBeUndefined();
+  });
+
   test('a bucket of either length is recognised at any fill, and never taken for the other', () => {
     const filled = fc.record({
       window: fc.constantFrom(60_000, 86_400_000),
@@ -142,6 +151,13 @@ describe('observe', () => {
     );
     expect(quota).toMatchObject({ limit: 2_000_000, remaining: 2_000_000, resetIn: 0 });
     expect(quota?.windowMs).toBeUndefined();
+  });
+
+  test('more than the limit cannot remain', () => {
+    const fields = ['x-ratelimit-limit-tokens', '5', 'x-ratelimit-remaining-tokens', '9'];
+    expect(quotas(provider.observe(response(200, fields), claim))).toMatchObject([
+      { limit: 5, remaining: 5 },
+    ]);
   });
 
   test('who is charged', () => {

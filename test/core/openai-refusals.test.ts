@@ -65,7 +65,7 @@ describe('what a refusal means', () => {
     expect(quotas(seen)).toMatchObject([{ limit: 900_000, remaining: 0, windowMs: 86_400_000 }]);
   });
 
-  test('the longest wait asked for is kept; milliseconds outrank whole seconds', () => {
+  test('the longest wait asked for is kept; of the fields the finer outranks the other', () => {
     const error = {
       code: 'rate_limit_exceeded',
       type: 'tokens',
@@ -78,6 +78,7 @@ describe('what a refusal means', () => {
     expect(wait('retry-after', '1', 'retry-after-ms', '640')).toBe(640);
     expect(wait('Retry-After', new Date(DATE + 9000).toUTCString())).toBe(9000);
     expect(wait('retry-after', '1', 'retry-after-ms', 'x')).toBe(1000);
+    expect(wait('retry-after-ms', '100')).toBe(579);
   });
 
   test.each(['', '<html>429</html>', '{"error":', '[]', '{"error":"x"}', 'null'])(

@@ -34,7 +34,7 @@ export function spec(name: string, more: Partial<PoolSpec> = {}): PoolSpec {
   };
 }
 
-/** Draws are written into the path: `/name:units,name:units`; observations are handed over. */
+/** Draws are written into the path: `/name:units,name:units:guess`; observations are handed over. */
 export function scriptedProvider(specs: readonly PoolSpec[]) {
   const script: { observations: Observation[] } = { observations: [] };
   const provider: Provider = {
@@ -52,10 +52,10 @@ export function scriptedProvider(specs: readonly PoolSpec[]) {
         .split(',')
         .filter((part) => part !== '')
         .map((part): Draw => {
-          const [name, units] = part.split(':');
+          const [name, units, guess] = part.split(':');
           const found = specs.find((candidate) => candidate.name === name);
           if (found === undefined) throw new Error(`no spec ${String(name)}`);
-          return { spec: found, units: Number(units ?? 1), sure: true };
+          return { spec: found, units: Number(units ?? 1), sure: guess === undefined };
         }),
       stream: false,
       inputBytes: 0,

@@ -46,7 +46,7 @@ export function stolenLeaf(dir: string, host: string): Credentials {
   const leaf = issueLeaf(host, { certificatePem: intermediate, key }, leafKey, Date.now());
   return {
     cert: leaf.pem + intermediate,
-    key: leafKey.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    key: leafKey.privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
 }
 

@@ -232,14 +232,14 @@ describe('a corrupt ledger', () => {
     expect(asideNames()).toContain('ledger.db.corrupt-20261121T120000Z');
   });
 
-  it('takes its log along, which would else be played into the fresh one', () => {
+  it('keeps what was only in its log, and out of the fresh one', () => {
     const store = here().open();
     store.append(entry(1));
     store.flush();
     const other = new Database(here().ledger);
     other.pragma('wal_checkpoint(TRUNCATE)');
     other.close();
-    store.append(entry(2));
+    store.append(entry(2, { data: ['only in the log'] }));
     store.flush();
     const log = readFileSync(`${here().ledger}-wal`);
     store.close();
@@ -247,7 +247,8 @@ describe('a corrupt ledger', () => {
     writeFileSync(`${here().ledger}-wal`, log);
     const fresh = here().open();
     expect(fresh.read({ limit: 9 })).toEqual([]);
-    expect(readFileSync(join(here().path, `${asideNames()[0] ?? ''}-wal`))).toEqual(log);
+    const kept = asideNames().map((name) => readFileSync(join(here().path, name), 'latin1'));
+    expect(kept.join()).toContain('only in the log');
   });
 
   it('never takes the name of one that is aside already', () => {

@@ -6,7 +6,7 @@ import type { DrawRow, RuleRow, SpecRow } from '../ledger/layout.ts';
 import type { RuleFinding } from '../policy/types.ts';
 import type { Pool } from '../quota/pool.ts';
 import type { EpochMs, JsonValue, Seq } from '../units.ts';
-import type { PoolDraw } from './request.ts';
+import { unitsFor, type PoolDraw } from './request.ts';
 
 export function entryOf(
   kind: EntryKind,
@@ -34,12 +34,13 @@ export class PoolIndex {
 /** Readings of every pool the request draws on, as they are before anything is set aside. */
 export function drawRows(draws: readonly PoolDraw[], index: PoolIndex, now: EpochMs): DrawRow[] {
   const rows: DrawRow[] = [];
-  for (const { pool, units, sure } of draws) {
+  for (const draw of draws) {
+    const { pool, sure } = draw;
     const figures = pool.figures(now);
     const limit = figures.limit === Infinity ? null : figures.limit;
     rows.push([
       index.of(pool.id),
-      units,
+      unitsFor(draw),
       sure ? 1 : 0,
       limit,
       figures.remaining,

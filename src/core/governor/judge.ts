@@ -7,7 +7,7 @@ import { Gate } from '../quota/gate.ts';
 import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
 import { SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
 import type { WaitLine } from './line.ts';
-import { keptFor, type LiveRequest } from './request.ts';
+import { keptFor, unitsFor, type LiveRequest } from './request.ts';
 
 export interface Judgement {
   readonly verdict: 'pass' | 'delay' | 'reject';
@@ -53,7 +53,7 @@ export function obstacle(
   let worst: Obstacle | null = null;
   for (const gate of gates) worst = worse(worst, check(request, gate, 0, 0, lines, now));
   for (const draw of request.draws) {
-    worst = worse(worst, check(request, draw.pool, draw.units, keptFor(draw), lines, now));
+    worst = worse(worst, check(request, draw.pool, unitsFor(draw), keptFor(draw), lines, now));
   }
   return worst;
 }

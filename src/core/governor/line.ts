@@ -1,7 +1,7 @@
 import type { Pool } from '../quota/pool.ts';
 import type { MonoMs, Units } from '../units.ts';
 import { Heap } from './heap.ts';
-import type { LiveRequest } from './request.ts';
+import { unitsFor, type LiveRequest } from './request.ts';
 
 /** First come, first served within a priority; higher priorities first. */
 export function goesBefore(a: LiveRequest, b: LiveRequest): boolean {
@@ -78,6 +78,6 @@ export class WaitLine {
 }
 
 function unitsIn(request: LiveRequest, pool: Pool): Units {
-  for (const draw of request.draws) if (draw.pool === pool) return draw.units;
+  for (const draw of request.draws) if (draw.pool === pool) return unitsFor(draw);
   return 1;
 }

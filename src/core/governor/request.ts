@@ -54,3 +54,16 @@ export function keptFor(draw: PoolDraw): Units {
   if (draw.keepShare <= 0 || draw.pool.limit === null) return 0;
   return Math.ceil(draw.pool.limit * draw.keepShare);
 }
+
+/** An estimate this many times over the limit is believed: it will not fit. */
+const CERTAINLY_TOO_LARGE = 2;
+
+/**
+ * Units to set aside. An estimate somewhat over what the pool ever holds may well be wrong: such a
+ * request waits until the pool is full, and the provider has the last word.
+ */
+export function unitsFor(draw: PoolDraw): Units {
+  const { limit } = draw.pool;
+  if (draw.sure || limit === null || draw.units > limit * CERTAINLY_TOO_LARGE) return draw.units;
+  return Math.min(draw.units, Math.max(0, limit - keptFor(draw)));
+}

@@ -1,4 +1,4 @@
-import { expand } from '../ledger/expand.ts';
+import { expand, isTriggered } from '../ledger/expand.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { EventType } from '../ledger/event.ts';
 import type { DecidedData, EndedData, ObservedData } from '../ledger/layout.ts';
@@ -36,11 +36,9 @@ export class Totals {
   private decided(data: DecidedData): void {
     this.add('intent_submitted', 1);
     this.add('intent_decided', 1);
-    if (data[12].length > 0) {
-      this.add('policy_triggered', data[12].length);
-      for (const [rule, effect] of data[12]) {
-        if (effect === 'skipped' || effect === 'faulted') bump(this.rulesSkipped, rule);
-      }
+    for (const rule of data[12]) {
+      if (isTriggered(rule)) this.add('policy_triggered', 1);
+      if (rule[1] === 'skipped' || rule[1] === 'faulted') bump(this.rulesSkipped, rule[0]);
     }
     if (data[0] === 'delay') this.add('throttle_advised', 1);
   }

@@ -84,7 +84,14 @@ function payloadOf(entry: Entry): JsonObject {
 
 /** How many events a `decided` entry takes. */
 export function decidedCount(data: DecidedData): number {
-  return 2 + data[12].length + (data[0] === 'delay' ? 1 : 0);
+  let count = 2 + (data[0] === 'delay' ? 1 : 0);
+  for (const rule of data[12]) if (isTriggered(rule)) count += 1;
+  return count;
+}
+
+/** A skipped rule is in the decision, but did nothing. */
+export function isTriggered(rule: RuleRow): boolean {
+  return rule[1] !== 'skipped';
 }
 
 function decided(entry: Entry, data: DecidedData): Draft[] {
@@ -125,7 +132,9 @@ function decided(entry: Entry, data: DecidedData): Draft[] {
       },
     ],
   ];
-  for (const rule of data[12]) drafts.push(['policy_triggered', rule[2], ruleJson(entry, rule)]);
+  for (const rule of data[12]) {
+    if (isTriggered(rule)) drafts.push(['policy_triggered', rule[2], ruleJson(entry, rule)]);
+  }
   if (verdict === 'delay') {
     drafts.push(['throttle_advised', data[13], { wait_ms: data[14], reason: emptyNull(reason) }]);
   }

@@ -27,9 +27,9 @@ export class BucketPool extends Pool {
     return this.window / Math.max(1, this.limit ?? 1);
   }
 
-  protected whenRoom(units: Units, _now: EpochMs, keep: Units): EpochMs {
+  protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
     if (units > this.limitFor('') - keep) return NEVER;
-    const guard = this.spec.source === 'observed' && this.tat > 0 ? JITTER_MS : 0;
+    const guard = this.spec.source === 'observed' && this.tat > now ? JITTER_MS : 0;
     return Math.ceil(this.tat + (units + keep) * this.perUnit - this.window) + guard;
   }
 

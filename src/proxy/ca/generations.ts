@@ -63,7 +63,7 @@ export function saveGenerations(
 ): boolean {
   for (const generation of added) {
     const files = filesOf(dir, generation.id);
-    const key = generation.key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const key = generation.key.export({ type: 'pkcs8', format: 'pem' });
     writeWhole(files.root, generation.rootPem, 0o600);
     writeWhole(files.intermediate, generation.intermediatePem, 0o600);
     writeWhole(files.key, key, 0o600);

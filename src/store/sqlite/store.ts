@@ -13,9 +13,10 @@ import type {
   StoreState,
   StoreStats,
 } from '../../core/ports.ts';
-import type { EpochMs, MonoMs, Seq } from '../../core/units.ts';
+import type { EpochMs, Seq } from '../../core/units.ts';
 import { defectOf } from '../acceptance.ts';
 import { Announcer } from '../announcer.ts';
+import { Lateness } from '../lateness.ts';
 import { messageOf, type StoreNotice } from '../notice.ts';
 import { Pending } from '../pending.ts';
 import { realScheduler, type Scheduler } from '../scheduler.ts';
@@ -87,9 +88,7 @@ export class SqliteStore implements LedgerStore, LedgerUpkeep {
   #gapReason: GapReason = 'skipped';
   /** Entries to be written one by one, to find the one that cannot be. */
   #suspects = 0;
-  /** The oldest queued entry is no older than this. */
-  #queuedSince: MonoMs = 0;
-  #mark: { readonly seq: Seq; readonly mono: MonoMs } = { seq: 0, mono: 0 };
+  readonly #lateness = new Lateness();
 
   /** Throws `ForeignFileError`; use `openSqliteStore`. */
   constructor(options: SqliteStoreOptions) {
@@ -123,7 +122,7 @@ export class SqliteStore implements LedgerStore, LedgerUpkeep {
       this.#lose(1, defect);
       return;
     }
-    if (this.#pending.length === 0) this.#queuedSince = this.#clock.now().mono;
+    if (this.#pending.length === 0) this.#lateness.began(this.#clock.now().mono);
     this.#lastSeq = entry.seq + entry.count - 1;
     if (this.#pending.push(entry) > 0) {
       this.#lost += 1;
@@ -189,7 +188,7 @@ export class SqliteStore implements LedgerStore, LedgerUpkeep {
   stats(): StoreStats {
     const queued = this.#pending.length;
     return {
-      lagMs: queued === 0 ? 0 : this.#clock.now().mono - this.#queuedSince,
+      lagMs: queued === 0 ? 0 : this.#lateness.ms(this.#clock.now().mono),
       queued,
       committed: this.#committed,
       lost: this.#lost,
@@ -255,11 +254,12 @@ export class SqliteStore implements LedgerStore, LedgerUpkeep {
     const mono = this.#clock.now().mono;
     this.#commitBatch();
     const first = this.#pending.first;
-    if (first !== undefined && first.seq > this.#mark.seq) {
-      this.#queuedSince = Math.max(this.#queuedSince, this.#mark.mono);
-    }
-    this.#mark = { seq: this.#lastSeq, mono };
-    if (first !== undefined && this.#fault === null) this.#commitIn(0);
+    this.#lateness.committed(first, this.#lastSeq, mono);
+    if (first === undefined || this.#fault !== null) return;
+    // A listener that appended has asked for a later one.
+    this.#cancelCommit?.();
+    this.#cancelCommit = null;
+    this.#commitIn(0);
   }
 
   #commitBatch(): void {

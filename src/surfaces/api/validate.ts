@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ApiFailure, type Detail } from './failure.ts';
 
 /** Zod's findings in this project's words: what the member must be, not what the library saw. */

@@ -67,7 +67,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1e3, m: 60e3, h: 3600e3, 
 function sinceText(since: string, now: number): string {
   const match = /^(\d+)\s*([smhd])$/.exec(since.trim());
   const scale = UNIT_MS[match?.[2] ?? ''];
-  return scale === undefined ? since : String(now - Number(match?.[1]) * scale);
+  return scale === undefined ? since : String(Math.max(0, now - Number(match?.[1]) * scale));
 }
 
 async function newestSeq(client: ApiClient): Promise<number> {
@@ -92,17 +92,22 @@ async function follow(
   path.set('stream', 'true');
   const position = { last: String(from) };
   try {
-    while (!stop.signal.aborted) {
+    for (;;) {
       await readStream(client, `/v1/events?${path.toString()}`, position, print, stop.signal);
-      if (stop.signal.aborted) break;
+      if (isOver(stop.signal)) return 0;
       shell.err.write('the stream broke off; trying again\n');
       await pause(RECONNECT_MS, stop.signal);
+      if (isOver(stop.signal)) return 0;
     }
-    return 0;
   } finally {
     shell.signals.off('SIGINT', interrupt);
     shell.signals.off('SIGTERM', interrupt);
   }
+}
+
+/** Asked through a function, since it changes while others are awaited. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 /** Resolves when the stream ended or could not be had; throws when it was refused. */
@@ -120,7 +125,10 @@ async function readStream(
   const hangUp = (): void => {
     response.destroy();
   };
-  if (stop.aborted) return hangUp();
+  if (stop.aborted) {
+    hangUp();
+    return;
+  }
   stop.addEventListener('abort', hangUp, { once: true });
   const parser = new SseParser();
   response.setEncoding('utf8');

@@ -37,7 +37,7 @@ export async function checkDaemon(base: string, token: string | null): Promise<D
 }
 
 export function healthFindings(health: Health, base: string): Finding[] {
-  const lost = health.ledger['lost'];
+  const { lost } = health.ledger;
   return [
     ...health.problems.map((problem) =>
       broken('daemon', problem, 'see the daemon’s log; it goes on by itself once that is cured'),
@@ -45,7 +45,7 @@ export function healthFindings(health: Health, base: string): Finding[] {
     ...(health.problems.length === 0
       ? [ok('daemon', `version ${health.version} answers at ${base}, mode ${health.mode}`)]
       : []),
-    ...(typeof lost === 'number' && lost > 0
+    ...(lost > 0
       ? [
           warn(
             'ledger',

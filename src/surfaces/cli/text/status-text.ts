@@ -28,7 +28,7 @@ function headText(health: Health, paint: Paint): string {
     `  proxy   ${health.proxy}`,
     `  api     ${health.api}`,
     `  ledger  ${ledgerText(health)}`,
-    `  policy  ${String(health.policy['source'])} (${String(health.policy['hash']).slice(0, 12)})`,
+    `  policy  ${health.policy.source} (${health.policy.hash.slice(0, 12)})`,
     `  queue   ${countText(health.queue_depth)} waiting, ${countText(health.in_flight)} under way`,
     ...health.providers
       .filter((provider) => provider.degraded)
@@ -40,9 +40,7 @@ function headText(health: Health, paint: Paint): string {
 }
 
 function ledgerText({ ledger }: Health): string {
-  const seq = ledger['last_seq'];
-  const events = typeof seq === 'number' ? `, ${countText(seq)} events` : '';
-  return `${String(ledger['state'])}${events}`;
+  return `${ledger.state}, ${countText(ledger.last_seq)} events`;
 }
 
 function untilText({

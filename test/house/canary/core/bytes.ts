@@ -1,0 +1,1 @@
+export const bytes = (text: string): unknown => Buffer.from(text);

@@ -1,0 +1,2 @@
+const Clock = Date;
+export const now = (): number => new Clock().getTime() + Date['now']();

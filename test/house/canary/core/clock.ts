@@ -1,0 +1,1 @@
+export const now = (): number => Date.now() + new Date().getTime() + Date().length;

@@ -1,0 +1,3 @@
+import { memoryStore } from '../outside.ts';
+
+export const store = memoryStore;

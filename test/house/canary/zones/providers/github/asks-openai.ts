@@ -1,0 +1,3 @@
+import { poolsOf } from '../openai/pools.ts';
+
+export const pools = poolsOf;

@@ -1,0 +1,3 @@
+import { createApp } from '../surfaces/api/app.ts';
+
+export const app = createApp;

@@ -1,0 +1,1 @@
+export type { MemoryStore } from '../store/memory.ts';

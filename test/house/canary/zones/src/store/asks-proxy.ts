@@ -1,0 +1,3 @@
+import type { Authority } from '../proxy/ports.ts';
+
+export type Asked = Authority;

@@ -1,0 +1,3 @@
+import { Governor } from '../../core/governor/engine.ts';
+
+export const engine = Governor;

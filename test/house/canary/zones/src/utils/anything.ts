@@ -1,0 +1,3 @@
+import { MINUTE } from '../core/units.ts';
+
+export const minute = MINUTE;
