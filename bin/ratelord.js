@@ -26,7 +26,9 @@ if (!recent) {
       ', needs ' +
       NEEDED.join('.') +
       ' or newer: install one from https://nodejs.org' +
-      (existsSync(source) ? ', or use the one of this checkout with `npx ratelord` or `npm start`' : ''),
+      (existsSync(source)
+        ? ', or use the one of this checkout with `npx ratelord` or `npm start`'
+        : ''),
   );
 } else if (existsSync(source)) {
   run(source);

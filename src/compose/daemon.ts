@@ -56,6 +56,8 @@ export interface Daemon {
   readonly log: Logger;
   /** Re-reads the policy and looks after the CA's files. */
   reload(): void;
+  /** Something threw that should not have: logged, and shown in health. */
+  fault(error: unknown): void;
   /** Refuses those who wait, lets the others finish, writes everything down. */
   stop(): Promise<void>;
 }
@@ -272,6 +274,11 @@ async function assemble(options: DaemonOptions, log: Logger, dir: DataDir): Prom
       for (const text of authority.govern(governedHosts(config, [...providers.values()]))) {
         log.info(text);
       }
+    },
+    fault(error) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      log.error({ error: text }, 'unexpected failure');
+      if (notices.length < 100) notices.push('an unexpected failure happened; the log has it');
     },
     stop: () => (stopping ??= stop()),
   };

@@ -20,6 +20,9 @@ export async function serve(options: ServeOptions): Promise<number> {
     return 1;
   }
   announce(daemon);
+  // A fault in one exchange must not end everybody else's.
+  process.on('uncaughtException', (error) => daemon.fault(error));
+  process.on('unhandledRejection', (error) => daemon.fault(error));
   return new Promise((resolve) => {
     const ends: (() => void)[] = [];
     const stop = (why: string): void => {

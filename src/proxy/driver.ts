@@ -2,6 +2,7 @@
 import type { Effect, Engine, Input } from '../core/engine.ts';
 import type { Clock, LedgerStore } from '../core/ports.ts';
 import type { MonoMs } from '../core/units.ts';
+import { Attendants } from './attendants.ts';
 import type { Attendant, EngineDriver } from './ports.ts';
 
 export interface DriverParts {
@@ -32,10 +33,9 @@ class Driver implements ClosableDriver {
   private readonly engine: Engine;
   private readonly store: Pick<LedgerStore, 'append'>;
   private readonly after: (ms: number, run: () => void) => () => void;
-  private readonly attendants = new Map<number, Attendant>();
+  private readonly attendants = new Attendants();
   private readonly queue: Input[] = [];
   private stepping = false;
-  private lastKey = 0;
   private armedFor: MonoMs | null = null;
   private cancel: (() => void) | null = null;
 
@@ -47,13 +47,11 @@ class Driver implements ClosableDriver {
   }
 
   attend(attendant: Attendant): number {
-    const key = ++this.lastKey;
-    this.attendants.set(key, attendant);
-    return key;
+    return this.attendants.add(attendant);
   }
 
   leave(key: number): void {
-    this.attendants.delete(key);
+    this.attendants.remove(key);
   }
 
   step(input: Input): void {

@@ -311,7 +311,7 @@ function play(steps: readonly Step[], store: LedgerStore): Entry[] {
     const { count, kind, who, pools } = step;
     // Through JSON first: it knows no negative zero.
     const data = JSON.parse(JSON.stringify(step.data)) as JsonValue[];
-    const next: Entry = { seq, count, at, kind, request: request, who, pools, data };
+    const next: Entry = { seq, count, at, kind, request, who, pools, data };
     model.push(next);
     store.append(next);
     if (step.flush) store.flush();

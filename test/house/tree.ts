@@ -12,6 +12,7 @@ const LEFT_OUT = new Set([
   'coverage',
   '.git',
   '.tmp',
+  '.vitest',
   'bench/results',
   'test/house/canary',
 ]);

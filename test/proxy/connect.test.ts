@@ -166,18 +166,20 @@ test("undici's tunnelled plaintext reaches the inner server as http", async () =
   expect(await response.body.json()).toMatchObject({ scheme: 'http', port: 80, url: '/x' });
 });
 
-test("Node's own fetch, told of the proxy by its environment, tunnels http:// in plaintext", async () => {
-  const at = await open({ governedPlain: ['api.test:80'] });
-  const proxy = `http://127.0.0.1:${String(at.port)}`;
-  const script = "fetch('http://api.test/f').then((r) => r.text()).then((t) => console.log(t))";
-  const env = { NODE_USE_ENV_PROXY: '1', HTTP_PROXY: proxy, PATH: process.env['PATH'] };
-  const out = await new Promise<string>((resolve, reject) => {
+test("Node's own fetch, told of the proxy and the CA by its environment, gets through", async () => {
+  const at = await open();
+  const script = "fetch('https://api.test/f').then((r) => r.text()).then((t) => console.log(t))";
+  const env = {
+    NODE_USE_ENV_PROXY: '1',
+    HTTPS_PROXY: `http://crawler@127.0.0.1:${String(at.port)}`,
+    NODE_EXTRA_CA_CERTS: at.caFile,
+  };
+  const out = await new Promise<string>((resolve) => {
     execFile(process.execPath, ['-e', script], { env }, (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else reject(error);
+      resolve(error === null ? stdout : error.message);
     });
   });
-  expect(JSON.parse(out)).toMatchObject({ kind: 'inside', scheme: 'http', port: 80, url: '/f' });
+  expect(JSON.parse(out)).toMatchObject({ kind: 'inside', scheme: 'https', port: 443, url: '/f' });
 });
 
 test('while observing, nobody is asked to identify themselves', async () => {

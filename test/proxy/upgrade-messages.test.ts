@@ -1,8 +1,7 @@
-import { constants, createDeflateRaw } from 'node:zlib';
+import { constants, createDeflateRaw, deflateRawSync } from 'node:zlib';
 import type { DeflateRaw } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { deflateTerms } from '../../src/proxy/upgrade/deflate.ts';
-import type { DeflateTerms } from '../../src/proxy/upgrade/deflate.ts';
+import { compressionOf } from '../../src/proxy/upgrade/deflate.ts';
 import { createMessageReader } from '../../src/proxy/upgrade/messages.ts';
 import type { MessageReader } from '../../src/proxy/upgrade/messages.ts';
 
@@ -35,7 +34,7 @@ interface Seen {
   finished(): Promise<void>;
 }
 
-function open(terms: DeflateTerms | null, cap = 1_000): Seen {
+function open(deflate: boolean, cap = 1_000): Seen {
   const texts: string[] = [];
   const skipped: [string, boolean][] = [];
   const reader = createMessageReader(
@@ -43,7 +42,7 @@ function open(terms: DeflateTerms | null, cap = 1_000): Seen {
       text: (message) => texts.push(message),
       skipped: (reason, rest) => skipped.push([reason, rest]),
     },
-    terms,
+    deflate,
     cap,
   );
   const finished = (): Promise<void> => new Promise((resolve) => reader.finish(resolve));
@@ -51,7 +50,7 @@ function open(terms: DeflateTerms | null, cap = 1_000): Seen {
 }
 
 test('text is told, binary is not, and what is too long is skipped alone', async () => {
-  const { reader, texts, skipped, finished } = open(null);
+  const { reader, texts, skipped, finished } = open(false);
   reader.write(frame(Buffer.from('one'), false));
   reader.write(frame(Buffer.from('binary'), false, 2));
   reader.write(frame(Buffer.alloc(1_001, 0x61), false));
@@ -62,7 +61,7 @@ test('text is told, binary is not, and what is too long is skipped alone', async
 });
 
 test.each([true, false])('compressed messages are told (fresh windows: %s)', async (fresh) => {
-  const { reader, texts, skipped, finished } = open({ fresh });
+  const { reader, texts, skipped, finished } = open(true);
   const shared = createDeflateRaw();
   const sent = [
     'a message that repeats',
@@ -82,7 +81,7 @@ test.each([true, false])('compressed messages are told (fresh windows: %s)', asy
 });
 
 test('a compressed binary message keeps the window for the text after it', async () => {
-  const { reader, texts, finished } = open({ fresh: false });
+  const { reader, texts, finished } = open(true);
   const shared = createDeflateRaw();
   const phrase = 'the same words again and again, the same words again and again';
   reader.write(frame(await compress(shared, phrase), true, 2));
@@ -92,7 +91,7 @@ test('a compressed binary message keeps the window for the text after it', async
 });
 
 test('what swells beyond the cap is skipped, and the next message is read', async () => {
-  const { reader, texts, skipped, finished } = open({ fresh: false });
+  const { reader, texts, skipped, finished } = open(true);
   const shared = createDeflateRaw();
   reader.write(frame(await compress(shared, Buffer.alloc(1_000_000)), true));
   reader.write(frame(await compress(shared, 'after'), true));
@@ -102,7 +101,7 @@ test('what swells beyond the cap is skipped, and the next message is read', asyn
 });
 
 test('corrupt compression ends the reading once, and finishing does not hang', async () => {
-  const { reader, texts, skipped, finished } = open({ fresh: false });
+  const { reader, texts, skipped, finished } = open(true);
   reader.write(frame(Buffer.from('ffffffffffff', 'hex'), true));
   await finished();
   reader.write(frame(Buffer.from('later'), false));
@@ -111,18 +110,27 @@ test('corrupt compression ends the reading once, and finishing does not hang', a
 });
 
 test('more compressed bytes than may wait end the reading', () => {
-  const { reader, skipped } = open({ fresh: false }, 1_000);
+  const { reader, skipped } = open(true, 1_000);
   reader.write(frame(Buffer.alloc(9_000), true));
   expect(skipped).toEqual([['compressed messages arrive faster than they can be read', true]]);
 });
 
+test('a final block ends the reading, visibly', async () => {
+  const { reader, skipped, finished } = open(true);
+  // RFC 7692 section 7.2.3.4
+  reader.write(frame(Buffer.concat([deflateRawSync('last'), Buffer.from([0])]), true));
+  await finished();
+  expect(skipped).toEqual([['a compressed message ends its stream', true]]);
+});
+
 test.each([
-  [[], null],
-  [['Sec-WebSocket-Extensions', 'permessage-deflate'], { fresh: false }],
-  [['sec-websocket-extensions', 'permessage-deflate; server_no_context_takeover'], { fresh: true }],
-  [['Sec-WebSocket-Extensions', 'permessage-deflate; server_max_window_bits=10'], { fresh: false }],
+  [[], 'none'],
+  [['Sec-WebSocket-Extensions', 'permessage-deflate'], 'deflate'],
+  [['sec-websocket-extensions', 'Permessage-Deflate; server_no_context_takeover'], 'deflate'],
+  [['Sec-WebSocket-Extensions', 'permessage-deflate; server_max_window_bits=10'], 'deflate'],
   [['Sec-WebSocket-Extensions', 'x-other'], 'unknown'],
   [['Sec-WebSocket-Extensions', 'permessage-deflate, x-other'], 'unknown'],
-])('%j agrees to %j', (fields, terms) => {
-  expect(deflateTerms(fields)).toEqual(terms);
+  [['Sec-WebSocket-Extensions', 'permessage-deflate', 'Sec-WebSocket-Extensions', 'x'], 'unknown'],
+])('%j agrees to %s', (fields, compression) => {
+  expect(compressionOf(fields)).toBe(compression);
 });

@@ -232,6 +232,19 @@ describe('a corrupt ledger', () => {
     expect(asideNames()).toContain('ledger.db.corrupt-20261121T120000Z');
   });
 
+  it('is told by a row that is not what was written, though SQLite finds no fault', () => {
+    fill(3);
+    const other = new Database(here().ledger);
+    other.exec('DROP TRIGGER entries_20261121_no_update');
+    other.exec("UPDATE entries_20261121 SET body = '[[' WHERE seq = 2");
+    other.close();
+    const store = here().open();
+    expect(store.readRequest(1)).toHaveLength(1);
+    expect(store.readRequest(2)).toEqual([]);
+    expect(here().notices[0]?.message).toContain('corrupt at entry 2');
+    expect(asideNames()).toContain('ledger.db.corrupt-20261121T120000Z');
+  });
+
   it('keeps what was only in its log, and out of the fresh one', () => {
     const store = here().open();
     store.append(entry(1));

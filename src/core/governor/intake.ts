@@ -8,11 +8,11 @@ import { reserveShare } from '../policy/reserve.ts';
 import type { CompiledPolicy, ConditionEnv, RuleFinding, Subject } from '../policy/types.ts';
 import type { Provider } from '../provider.ts';
 import type { Pool } from '../quota/pool.ts';
-import { UNKNOWN, type EpochMs, type Priority } from '../units.ts';
+import { GLOBAL, UNKNOWN, type EpochMs, type Priority } from '../units.ts';
 import { pathOnly } from './entries.ts';
 import type { IdentityCard } from './options.ts';
 import { RANK, type LiveRequest, type PoolDraw } from './request.ts';
-import type { EngineState, Party } from './state.ts';
+import { gateId, type EngineState, type Party } from './state.ts';
 
 export interface Taken {
   readonly request: LiveRequest;
@@ -84,7 +84,8 @@ export function takeIn(
     status: 0,
     usage: null,
   };
-  const readings = readingsFor(state, request, settings.weight, card.kind, input.at.wall);
+  const { wall } = input.at;
+  const readings = new RequestReadings(state, request, settings.weight, card.kind, wall);
   return { request, subject, readings, skipped: own.skipped, made };
 }
 
@@ -129,6 +130,7 @@ function addDraws(
   made: Pool[],
 ): void {
   for (const draw of from) {
+    if (draw.ifKnown === true && !state.knows(party, draw.spec)) continue;
     const pool = state.poolFor(party, draw.spec, made);
     const keepShare =
       policy.reserves.length === 0 ? 0 : reserveShare(policy, subject, draw.spec.name);
@@ -136,35 +138,62 @@ function addDraws(
   }
 }
 
-function readingsFor(
-  state: EngineState,
-  request: LiveRequest,
-  weight: number,
-  kind: string,
-  now: EpochMs,
-): Readings {
-  let refs: PoolRef[] | null = null;
-  return {
-    bytes: request.head.contentLength ?? 0,
-    units: request.claim.draws[0]?.units ?? 1,
-    agentWeight: weight,
-    identityKind: kind,
-    get degraded() {
-      const gate = state.gates.get(`${request.provider.id}/sentinel:global/throttle`);
-      return gate !== undefined && gate.strikes > 0;
-    },
-    get pools() {
-      return (refs ??= request.draws.map(({ pool, units }) => ({
-        id: pool.id,
-        name: pool.spec.name,
-        units,
-      })));
-    },
-    agentShare: () => request.draws[0]?.pool.spending.share(request.who.agent) ?? null,
-    pool: (index) => poolReading(request.draws[index]?.pool, now),
-    forecast: () => NO_FORECAST,
-    cost: () => NO_COST,
-  };
+/** Worked out only as far as rules ask. */
+class RequestReadings implements Readings {
+  readonly bytes: number;
+  readonly units: number;
+  readonly agentWeight: number;
+  readonly identityKind: string;
+  private readonly state: EngineState;
+  private readonly request: LiveRequest;
+  private readonly now: EpochMs;
+  private refs: PoolRef[] | null = null;
+
+  constructor(
+    state: EngineState,
+    request: LiveRequest,
+    agentWeight: number,
+    identityKind: string,
+    now: EpochMs,
+  ) {
+    this.bytes = request.head.contentLength ?? 0;
+    this.units = request.claim.draws[0]?.units ?? 1;
+    this.agentWeight = agentWeight;
+    this.identityKind = identityKind;
+    this.state = state;
+    this.request = request;
+    this.now = now;
+  }
+
+  get degraded(): boolean {
+    if (this.state.gates.size === 0) return false;
+    const gate = this.state.gates.get(gateId(this.request.provider.id, GLOBAL));
+    return gate !== undefined && gate.strikes > 0;
+  }
+
+  get pools(): readonly PoolRef[] {
+    return (this.refs ??= this.request.draws.map(({ pool, units }) => ({
+      id: pool.id,
+      name: pool.spec.name,
+      units,
+    })));
+  }
+
+  agentShare(): number | null {
+    return this.request.draws[0]?.pool.spending.share(this.request.who.agent) ?? null;
+  }
+
+  pool(index: number): ConditionEnv['pool'] {
+    return poolReading(this.request.draws[index]?.pool, this.now);
+  }
+
+  forecast(): ConditionEnv['forecast'] {
+    return NO_FORECAST;
+  }
+
+  cost(): ConditionEnv['cost'] {
+    return NO_COST;
+  }
 }
 
 function poolReading(pool: Pool | undefined, now: EpochMs): ConditionEnv['pool'] {

@@ -1,4 +1,5 @@
 import { ConcurrencyPool } from '../quota/concurrent.ts';
+import type { Pool } from '../quota/pool.ts';
 import type { EpochMs } from '../units.ts';
 import type { PoolDraw } from './request.ts';
 
@@ -29,13 +30,30 @@ export function quotaFields(draws: readonly PoolDraw[], now: EpochMs): QuotaFiel
     resetAt = figures.resetAt;
   }
   if (tightest === null) return NONE;
-  const { pool } = tightest;
-  const name = `"ratelord-${pool.spec.name.replace(/[^\w.:-]/g, '_')}"`;
-  const window = pool.windowMs === null ? '' : `;w=${String(Math.ceil(pool.windowMs / 1000))}`;
+  const made = madeFor(tightest.pool);
   const reset =
     resetAt === null ? '' : `;t=${String(Math.max(0, Math.ceil((resetAt - now) / 1000)))}`;
-  return {
-    policy: `${name};q=${String(Math.floor(pool.limit ?? 0))}${window}`,
-    state: `${name};r=${String(left)}${reset}`,
-  };
+  return { policy: made.policy, state: `${made.name};r=${String(left)}${reset}` };
+}
+
+interface Made {
+  readonly limit: number | null;
+  readonly windowMs: number | null;
+  readonly name: string;
+  readonly policy: string;
+}
+
+/** The parts that change only with the limit. */
+const made = new WeakMap<Pool, Made>();
+
+function madeFor(pool: Pool): Made {
+  const { limit, windowMs } = pool;
+  const known = made.get(pool);
+  if (known !== undefined && known.limit === limit && known.windowMs === windowMs) return known;
+  const name = `"ratelord-${pool.spec.name.replace(/[^\w.:-]/g, '_')}"`;
+  const window = windowMs === null ? '' : `;w=${String(Math.ceil(windowMs / 1000))}`;
+  const policy = `${name};q=${String(Math.floor(limit ?? 0))}${window}`;
+  const fresh = { limit, windowMs, name, policy };
+  made.set(pool, fresh);
+  return fresh;
 }

@@ -8,6 +8,11 @@ import { GLOBAL, type EpochMs, type JsonObject, type Seq, type Units } from '../
 /** What an unknown model's prompt is assumed to weigh: about four bytes a token. */
 export const DEFAULT_TOKENS_PER_BYTE = 0.25;
 
+/** Pools kept in memory. */
+const MAX_POOLS = 20_000;
+/** Identities whose pools are kept close at hand. */
+const MAX_PARTIES = 20_000;
+
 /** Who is charged for an identity's requests, with its pools close at hand. */
 export interface Party {
   readonly provider: string;
@@ -55,6 +60,7 @@ export class EngineState {
     if (party === undefined) {
       const charged = account ?? this.accounts.get(key) ?? identity;
       const gate = this.gates.get(gateId(provider, charged)) ?? null;
+      if (this.parties.size >= MAX_PARTIES) this.parties.clear();
       party = { provider, identity, charged, pools: new Map(), gate };
       this.parties.set(key, party);
     }
@@ -77,6 +83,13 @@ export class EngineState {
     return pool;
   }
 
+  /** Whether the party has this pool, with a limit that somebody told. */
+  knows(party: Party, spec: PoolSpec): boolean {
+    const charged = spec.shared === true ? GLOBAL : party.charged;
+    const pool = party.pools.get(spec) ?? this.pools.get(poolId(spec, charged));
+    return pool !== undefined && !pool.unknown;
+  }
+
   /** Makes a pool, or gives an existing one its new limit. With another window it starts afresh. */
   adopt(id: string, spec: PoolSpec): Pool {
     const known = this.pools.get(id);
@@ -86,10 +99,25 @@ export class EngineState {
       return known;
     }
     const pool = makePool(id, spec, spec.shared === true ? GLOBAL : chargedIn(id, spec));
+    if (this.pools.size >= MAX_POOLS) this.evict();
     this.pools.set(id, pool);
-    for (const party of this.parties.values()) party.pools.clear();
-    if (known !== undefined) this.onRegrouped?.();
+    if (known !== undefined) {
+      for (const party of this.parties.values()) party.pools.clear();
+      this.onRegrouped?.();
+    }
     return pool;
+  }
+
+  /** Forgets the oldest pools that nobody uses now: keys that rotate must not fill the memory. */
+  private evict(): void {
+    let wanted = Math.ceil(MAX_POOLS / 10);
+    for (const [id, pool] of this.pools) {
+      if (wanted === 0) break;
+      if (pool.held > 0) continue;
+      this.pools.delete(id);
+      wanted -= 1;
+    }
+    this.parties.clear();
   }
 
   gate(provider: string, charged: string): Gate {

@@ -34,8 +34,19 @@ export interface ProviderView {
 const MAX_PROVIDERS = 256;
 const views = new WeakMap<CompiledPolicy, Map<string, ProviderView>>();
 
+let lastPolicy: CompiledPolicy | null = null;
+let lastProvider = '';
+let lastView: ProviderView | null = null;
+
 /** The part of a policy that can concern a provider: worked out once, then looked up. */
 export function viewFor(policy: CompiledPolicy, provider: string): ProviderView {
+  if (policy === lastPolicy && provider === lastProvider && lastView !== null) return lastView;
+  lastPolicy = policy;
+  lastProvider = provider;
+  return (lastView = findView(policy, provider));
+}
+
+function findView(policy: CompiledPolicy, provider: string): ProviderView {
   let byProvider = views.get(policy);
   if (byProvider === undefined) views.set(policy, (byProvider = new Map<string, ProviderView>()));
   let view = byProvider.get(provider);

@@ -100,15 +100,9 @@ export class BucketPool extends Pool {
     const limit = this.limit;
     const missing = Math.ceil(Math.max(0, this.known - now) / this.perUnit);
     const seen = limit !== null && (this.observedAt !== null || this.spec.source !== 'observed');
-    return {
-      limit,
-      used: seen ? Math.min(limit, missing) : null,
-      remaining: limit === null ? null : Math.max(0, limit - missing),
-      reserved: this.held,
-      resetAt: this.known > now ? Math.ceil(this.known) : null,
-      windowMs: this.windowMs,
-      observedAt: this.observedAt,
-    };
+    const remaining = limit === null ? null : Math.max(0, limit - missing);
+    const resetAt = this.known > now ? Math.ceil(this.known) : null;
+    return this.show(seen ? Math.min(limit, missing) : null, remaining, resetAt);
   }
 
   protected saveState(): JsonValue {

@@ -51,15 +51,8 @@ export class CalendarWindowPool extends Pool {
 
   figures(now: EpochMs): PoolFigures {
     this.roll(now);
-    return {
-      limit: this.limit,
-      used: this.used,
-      remaining: this.limit === null ? null : Math.max(0, this.limit - this.used),
-      reserved: this.held,
-      resetAt: (this.index + 1) * this.window,
-      windowMs: this.windowMs,
-      observedAt: this.observedAt,
-    };
+    const remaining = this.limit === null ? null : Math.max(0, this.limit - this.used);
+    return this.show(this.used, remaining, (this.index + 1) * this.window);
   }
 
   protected saveState(): JsonValue {

@@ -26,15 +26,8 @@ export class ConcurrencyPool extends Pool {
   }
 
   figures(): PoolFigures {
-    return {
-      limit: this.limit,
-      used: this.held,
-      remaining: this.limit === null ? null : Math.max(0, this.limit - this.held),
-      reserved: this.held,
-      resetAt: null,
-      windowMs: null,
-      observedAt: this.observedAt,
-    };
+    const remaining = this.limit === null ? null : Math.max(0, this.limit - this.held);
+    return this.show(this.held, remaining, null);
   }
 
   protected saveState(): JsonValue {

@@ -191,15 +191,9 @@ export class FixedWindowPool extends Pool {
   figures(now: EpochMs): PoolFigures {
     const use = this.gatingUse(now);
     const used = use === null && this.observedAt === null ? null : (use ?? 0) + this.unseenUnits;
-    return {
-      limit: this.limit,
-      used,
-      remaining: this.limit === null || used === null ? this.limit : Math.max(0, this.limit - used),
-      reserved: this.held,
-      resetAt: this.resetShown(now),
-      windowMs: this.windowMs,
-      observedAt: this.observedAt,
-    };
+    const remaining =
+      this.limit === null || used === null ? this.limit : Math.max(0, this.limit - used);
+    return this.show(used, remaining, this.resetShown(now));
   }
 
   /** The reset as the provider said it (no guard), on our clock. */

@@ -60,15 +60,9 @@ export class Gate extends Pool {
   }
 
   figures(now: EpochMs): PoolFigures {
-    return {
-      limit: null,
-      used: null,
-      remaining: this.blockedUntil > now ? 0 : null,
-      reserved: 0,
-      resetAt: this.blockedUntil > now ? this.blockedUntil : null,
-      windowMs: null,
-      observedAt: this.observedAt,
-    };
+    const shut = this.blockedUntil > now;
+    const figures = this.show(null, shut ? 0 : null, shut ? this.blockedUntil : null);
+    return { ...figures, limit: null };
   }
 
   protected saveState(): JsonValue {

@@ -50,6 +50,8 @@ export interface PoolFigures {
   readonly observedAt: EpochMs | null;
 }
 
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /**
  * A quota policy × a partition key. Owns what is known (observations), what is held (reservations)
  * and what was charged without being seen yet. Subclasses differ in how time gives units back.
@@ -159,6 +161,32 @@ export abstract class Pool {
     this.blockedFor = why;
   }
 
+  private readonly shown: Mutable<PoolFigures> = {
+    limit: null,
+    used: null,
+    remaining: null,
+    reserved: 0,
+    resetAt: null,
+    windowMs: null,
+    observedAt: null,
+  };
+
+  protected show(
+    used: Units | null,
+    remaining: Units | null,
+    resetAt: EpochMs | null,
+  ): PoolFigures {
+    const shown = this.shown;
+    shown.limit = this.limit;
+    shown.used = used;
+    shown.remaining = remaining;
+    shown.reserved = this.held;
+    shown.resetAt = resetAt;
+    shown.windowMs = this.windowMs;
+    shown.observedAt = this.observedAt;
+    return shown;
+  }
+
   /** A policy changed our own limit. */
   respecify(spec: PoolSpec): void {
     this.spec = spec;
@@ -184,6 +212,7 @@ export abstract class Pool {
 
   /** When the present window ends (reset with its guard), or `null`. */
   abstract resetTime(now: EpochMs): EpochMs | null;
+  /** The same object each time, overwritten by the next call: read it at once. */
   abstract figures(now: EpochMs): PoolFigures;
   protected abstract whenRoom(units: Units, now: EpochMs, keep: Units, cred: string): EpochMs;
   protected abstract whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs;

@@ -10,7 +10,9 @@ const SLOTS = 256;
  * provider's.
  */
 export class RollingWindowPool extends Pool {
+  /** Units by slot; slots are added in rising order, for charges come as time passes. */
   private readonly counts = new Map<number, Units>();
+  private newest = 0;
   private sum: Units = 0;
 
   private get window(): DurationMs {
@@ -22,9 +24,9 @@ export class RollingWindowPool extends Pool {
   }
 
   private expire(now: EpochMs): void {
+    if (this.counts.size === 0) return;
     const oldest = Math.floor((now - this.window) / this.slotMs);
     for (const [slot, units] of this.counts) {
-      // Slots are added in rising order except for late charges; a few passes more do no harm.
       if (slot >= oldest) break;
       this.counts.delete(slot);
       this.sum -= units;
@@ -61,9 +63,8 @@ export class RollingWindowPool extends Pool {
 
   resetTime(now: EpochMs): EpochMs | null {
     this.expire(now);
-    let last: number | null = null;
-    for (const slot of this.counts.keys()) if (last === null || slot > last) last = slot;
-    return last === null ? null : Math.ceil((last + 1) * this.slotMs + this.window);
+    if (this.counts.size === 0) return null;
+    return Math.ceil((this.newest + 1) * this.slotMs + this.window);
   }
 
   protected onHold(_hold: Hold): void {}
@@ -72,7 +73,12 @@ export class RollingWindowPool extends Pool {
   protected onSettle(_hold: Hold, units: Units, at: EpochMs): void {
     if (units <= 0) return;
     this.expire(at);
-    const slot = Math.floor(at / this.slotMs);
+    this.add(at, units);
+  }
+
+  private add(at: EpochMs, units: Units): void {
+    const slot = Math.max(this.newest, Math.floor(at / this.slotMs));
+    this.newest = slot;
     this.counts.set(slot, (this.counts.get(slot) ?? 0) + units);
     this.sum += units;
   }
@@ -82,26 +88,14 @@ export class RollingWindowPool extends Pool {
     if (reading.remaining === null || this.limit === null) return false;
     this.expire(reading.at);
     const used = Math.max(0, this.limit - reading.remaining);
-    if (used > this.sum + this.held) {
-      const slot = Math.floor(reading.at / this.slotMs);
-      const more = used - this.sum - this.held;
-      this.counts.set(slot, (this.counts.get(slot) ?? 0) + more);
-      this.sum += more;
-    }
+    if (used > this.sum + this.held) this.add(reading.at, used - this.sum - this.held);
     return false;
   }
 
   figures(now: EpochMs): PoolFigures {
     this.expire(now);
-    return {
-      limit: this.limit,
-      used: this.sum,
-      remaining: this.limit === null ? null : Math.max(0, this.limit - this.sum),
-      reserved: this.held,
-      resetAt: this.resetTime(now),
-      windowMs: this.windowMs,
-      observedAt: this.observedAt,
-    };
+    const remaining = this.limit === null ? null : Math.max(0, this.limit - this.sum);
+    return this.show(this.sum, remaining, this.resetTime(now));
   }
 
   protected saveState(): JsonValue {
@@ -112,6 +106,7 @@ export class RollingWindowPool extends Pool {
     this.counts.clear();
     this.sum = 0;
     for (const [slot, units] of state as unknown as [number, number][]) {
+      this.newest = slot;
       this.counts.set(slot, units);
       this.sum += units;
     }

@@ -3,28 +3,20 @@ import { constants, createInflateRaw } from 'node:zlib';
 import { allFields } from '../../core/head.ts';
 import type { RawFields } from '../../core/head.ts';
 
-/** What the origin's 101 agreed to, as far as reading its messages needs to know. */
-export interface DeflateTerms {
-  /** The origin starts every message with an empty window. */
-  readonly fresh: boolean;
-}
-
 /**
- * @param fields of the 101
- * @returns the terms, `null` when messages come uncompressed, `'unknown'` for another extension
+ * How messages are compressed by what a 101 agreed to. The terms of permessage-deflate make no
+ * difference to a reader that keeps the largest window and never starts a new one.
  */
-export function deflateTerms(fields: RawFields): DeflateTerms | null | 'unknown' {
-  const offers = allFields(fields, 'sec-websocket-extensions')
+export function compressionOf(fields: RawFields): 'none' | 'deflate' | 'unknown' {
+  const agreed = allFields(fields, 'sec-websocket-extensions')
     .join(',')
     .split(',')
-    .map((offer) => offer.trim())
-    .filter((offer) => offer !== '');
-  if (offers.length === 0) return null;
-  const [name, ...params] = (offers[0] as string)
-    .split(';')
-    .map((part) => part.trim().toLowerCase());
-  if (offers.length > 1 || name !== 'permessage-deflate') return 'unknown';
-  return { fresh: params.includes('server_no_context_takeover') };
+    .map((extension) => extension.trim())
+    .filter((extension) => extension !== '');
+  const [first] = agreed;
+  if (first === undefined) return 'none';
+  const name = first.split(';')[0]?.trim().toLowerCase();
+  return agreed.length === 1 && name === 'permessage-deflate' ? 'deflate' : 'unknown';
 }
 
 export interface Inflater {
@@ -45,7 +37,6 @@ const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
  * on corrupt input) `failed` is called once and nothing more is read.
  */
 export function createInflater(
-  terms: DeflateTerms,
   capBytes: number,
   queueBytes: number,
   failed: (reason: string) => void,
@@ -74,7 +65,7 @@ export function createInflater(
     failed(reason);
     close();
   }
-  // One at a time: the window can only be reset while zlib works on nothing.
+  // One at a time, so that what zlib tells belongs to one message.
   function next(): void {
     busy = false;
     if (closed) return;
@@ -98,7 +89,6 @@ export function createInflater(
       const content = size > capBytes ? null : Buffer.concat(pieces, size);
       pieces = [];
       size = 0;
-      if (terms.fresh) zlib.reset();
       job(content);
       next();
     });
@@ -109,6 +99,10 @@ export function createInflater(
   }
 
   zlib.on('error', () => fail('a compressed message is corrupt'));
+  // A final block (RFC 7692 section 7.2.3.4 allows them) ends what zlib is willing to read.
+  zlib.on('end', () => {
+    fail('a compressed message ends its stream');
+  });
   zlib.on('data', (bytes: Buffer) => {
     size += bytes.length;
     if (size <= capBytes) pieces.push(bytes);
@@ -119,7 +113,8 @@ export function createInflater(
       if (closed) return;
       queued += bytes.length;
       if (queued > queueBytes) {
-        fail('compressed messages arrive faster than they can be read'); return;
+        fail('compressed messages arrive faster than they can be read');
+        return;
       }
       push(bytes);
     },
@@ -127,7 +122,10 @@ export function createInflater(
       if (!closed) push(done);
     },
     drained(done) {
-      if (closed || !busy) { done(); return; }
+      if (closed || !busy) {
+        done();
+        return;
+      }
       onDrained = done;
     },
     close,

@@ -1,6 +1,6 @@
 /** Text messages of a WebSocket stream, whole, for a tap; nothing of the stream is held or changed. */
 import { createInflater } from './deflate.ts';
-import type { DeflateTerms, Inflater } from './deflate.ts';
+import type { Inflater } from './deflate.ts';
 import { createFrameReader } from './frames.ts';
 
 export interface MessageReader {
@@ -16,12 +16,12 @@ export interface MessageListener {
 }
 
 /**
- * @param terms of the compression, `null` without
+ * @param deflate whether permessage-deflate was agreed to
  * @param capBytes longest message (decompressed) that is read; longer ones are skipped
  */
 export function createMessageReader(
   listener: MessageListener,
-  terms: DeflateTerms | null,
+  deflate: boolean,
   capBytes: number,
 ): MessageReader {
   let pieces: Buffer[] = [];
@@ -50,8 +50,7 @@ export function createMessageReader(
         compressed = isCompressed;
         pieces = [];
         size = 0;
-        if (!compressed || terms === null) return;
-        inflater ??= createInflater(terms, capBytes, capBytes * 8, lost);
+        if (compressed) inflater ??= createInflater(capBytes, capBytes * 8, lost);
       },
       piece(bytes) {
         // A binary message is inflated too: later messages may refer back into it.
@@ -74,7 +73,7 @@ export function createMessageReader(
       },
       lost,
     },
-    terms !== null,
+    deflate,
   );
 
   return {

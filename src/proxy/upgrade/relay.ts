@@ -166,10 +166,6 @@ function ask(library: RelayLibrary, passage: Passage, answers: Answers): ClientR
       request.appendHeader(fields[i] as string, fields[i + 1] as string);
     }
     request.once('upgrade', answers.switched);
-    // Behind a parent proxy the socket comes paused.
-    request.once('socket', () => {
-      passage.upstream.resume();
-    });
   });
   proxy.once('open', answers.open);
   // The client's errors; `close` follows.

@@ -2,7 +2,7 @@
 import type { Claim } from '../../core/claim.ts';
 import type { RawFields } from '../../core/head.ts';
 import type { Provider, TapResult } from '../../core/provider.ts';
-import { deflateTerms } from './deflate.ts';
+import { compressionOf } from './deflate.ts';
 import { createMessageReader } from './messages.ts';
 import type { MessageReader } from './messages.ts';
 
@@ -26,8 +26,8 @@ export function openTap(
 ): OriginTap | null {
   const tap = provider.messageTap?.(claim) ?? null;
   if (tap === null) return null;
-  const terms = deflateTerms(fields);
-  if (terms === 'unknown') {
+  const compression = compressionOf(fields);
+  if (compression === 'unknown') {
     listener.lost('an unknown extension was negotiated');
     return null;
   }
@@ -41,7 +41,7 @@ export function openTap(
         if (rest) listener.lost(reason);
       },
     },
-    terms,
+    compression === 'deflate',
     MESSAGE_CAP_BYTES,
   );
 }

@@ -1,4 +1,3 @@
-import type Database from 'better-sqlite3';
 import type { Entry } from '../../core/ledger/entry.ts';
 import type {
   Clock,
@@ -24,6 +23,7 @@ import { Selection } from '../selection.ts';
 import { Attachment } from './attachment.ts';
 import { type Fault, faultOf } from './faults.ts';
 import type { LedgerFile } from './ledger-file.ts';
+import type { SqliteStoreOptions } from './options.ts';
 import { ForeignFileError } from './schema.ts';
 
 /** Commits are at most 10 ms behind; timers fire late by a turn of the event loop. */
@@ -33,21 +33,7 @@ const BATCH_ENTRIES = 192;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
-export interface SqliteStoreOptions {
-  /** The ledger's file; made when missing. Its directory must exist. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly scheduler?: Scheduler;
-  readonly onNotice?: (notice: StoreNotice) => void;
-  /** Entries kept while the file cannot be written; the oldest go first. Default 100,000. */
-  readonly maxQueued?: number;
-  /** Size of the write-ahead log above which the writer itself makes it start over. Default 64 MiB. */
-  readonly walCapBytes?: number;
-  /** How long opening waits for a lock, blocking. Default 2,000. */
-  readonly openWaitMs?: number;
-  /** Applied to every connection that writes. */
-  readonly tune?: (db: Database.Database) => void;
-}
+export type { SqliteStoreOptions };
 
 export type OpenedStore =
   | { readonly ok: true; readonly store: SqliteStore }

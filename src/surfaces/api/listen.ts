@@ -10,7 +10,7 @@ export interface ApiListener {
 }
 
 /**
- * Binds the API's port at once and loads the API itself (Fastify, zod: 100 ms and 35 MB) at its
+ * Binds the API's port at once and loads the API itself (Fastify, zod: 100 ms and 30 MB) at its
  * first request, so that a daemon nobody looks at starts quickly and stays small.
  *
  * Rejects with the system's error when the address cannot be bound.

@@ -56,7 +56,7 @@ export const METRICS: readonly MetricSpec[] = [
     type: 'counter',
     *read({ meter }) {
       for (const [provider, counts] of meter.decisions.entries()) {
-        for (const [decision, value] of Object.entries(counts)) {
+        for (const [decision, value] of Object.entries<number>({ ...counts })) {
           yield { labels: { provider, decision }, value };
         }
       }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Effect, Engine, Input } from '../../../src/core/engine.ts';
 import type { Entry } from '../../../src/core/ledger/entry.ts';
+import { Attendants } from '../../../src/proxy/attendants.ts';
 import { createDriver } from '../../../src/proxy/driver.ts';
 import { FakeEngine } from './rig.ts';
 
@@ -77,6 +78,7 @@ test('a wake further away than a timer can be set is reached in steps', () => {
 test('an input that an effect leads to waits until all effects are performed', () => {
   const order: string[] = [];
   const shared: Effect[] = [];
+  const keys: number[] = [];
   const engine: Engine = {
     seq: 1,
     wakeAt: () => null,
@@ -86,19 +88,20 @@ test('an input that an effect leads to waits until all effects are performed', (
       shared.length = 0;
       if (input.type === 'note') {
         const fake = new FakeEngine();
-        shared.push(fake.pass(1), fake.pass(2));
+        shared.push(...keys.map((key) => fake.pass(key)));
       }
       return shared;
     },
   };
   const { driver } = bench(engine);
   for (const name of ['first', 'second']) {
-    driver.attend({
+    const key = driver.attend({
       onEffect: () => {
         order.push(name);
         driver.step({ type: 'woke', at: { wall: 0, mono: 0 } });
       },
     });
+    keys.push(key);
   }
   driver.step(NOTE);
   expect(order).toEqual(['note', 'first', 'second', 'woke', 'woke']);
@@ -141,4 +144,29 @@ test('an engine that throws does not stop the next step', () => {
   engine.step = step;
   driver.step(NOTE);
   expect(engine.inputs.length).toBe(1);
+});
+
+test('keys are never those of the living, nor at once those of the dead', () => {
+  const attendants = new Attendants();
+  const one = { onEffect: () => undefined };
+  const two = { onEffect: () => undefined };
+  const first = attendants.add(one);
+  const second = attendants.add(two);
+  expect(attendants.get(first)).toBe(one);
+  attendants.remove(first);
+  attendants.remove(first);
+  const third = attendants.add(two);
+  expect(new Set([first, second, third]).size).toBe(3);
+  expect(attendants.get(first)).toBeNull();
+  expect(attendants.get(second)).toBe(two);
+  let key = third;
+  for (let i = 0; i < 5_000; i++) {
+    attendants.remove(key);
+    const next = attendants.add(one);
+    expect(next).not.toBe(key);
+    expect(next).toBeGreaterThan(0);
+    expect(next).toBeLessThan(2 ** 31);
+    expect(attendants.get(next)).toBe(one);
+    key = next;
+  }
 });

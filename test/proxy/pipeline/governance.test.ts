@@ -124,7 +124,7 @@ test('a client that leaves while waiting is never sent on', async () => {
   await eventually(() => proxy.engine.ended.length === 1);
   expect(endings(proxy)).toEqual(['gone']);
   // Freed too late: nothing happens.
-  proxy.engine.free(proxy.engine.pass(1));
+  proxy.engine.free(proxy.engine.pass(proxy.engine.arrived[0]?.key ?? 0));
   proxy.driver.step({ type: 'woke', at: { wall: 0, mono: 0 } });
   await new Promise((resolve) => setImmediate(resolve));
   expect(upstream.text()).toBe('');

@@ -54,7 +54,7 @@ export class FakeEngine implements Engine {
     return {
       type: 'forward',
       key,
-      id: `id-${String(key)}`,
+      id: this.idOf(key),
       decision: 'pass',
       waitedMs: 0,
       claim: CLAIM,
@@ -67,7 +67,7 @@ export class FakeEngine implements Engine {
 
   refuse(key: number, more: Partial<Refusal> = {}): Effect {
     const refusal: Refusal = {
-      id: `id-${String(key)}`,
+      id: this.idOf(key),
       code: 'RL_QUOTA',
       reason: 'nothing left',
       retryInMs: 5_000,
@@ -78,6 +78,12 @@ export class FakeEngine implements Engine {
       ...more,
     };
     return { type: 'respond', key, waitedMs: 0, refusal };
+  }
+
+  /** `id-1` for the first to arrive, and so on. */
+  private idOf(key: number): string {
+    const at = this.arrived.findIndex((one) => one.key === key);
+    return `id-${String(at + 1)}`;
   }
 
   /** Effects that the next step of any kind yields. */
