@@ -248,7 +248,8 @@ function finalCharges(
 ): [number, number][] {
   const charges: [number, number][] = [];
   for (const hold of flight?.holds ?? []) {
-    if (hold.units === 0) continue;
+    // Concurrency is held, not spent.
+    if (hold.units === 0 || hold.pool.spec.kind === 'concurrent') continue;
     const told = flight?.charges?.get(hold.pool);
     const units = hold.open ? (told ?? usedUnits(request, hold.pool) ?? hold.units) : hold.units;
     charges.push([index.of(hold.pool.id), units]);

@@ -158,6 +158,7 @@ function settleAnswered(entry: Entry, flight: Flight, seen: Set<Pool> | null): v
 function settle(entry: Entry, hold: Hold, units: number, seen: boolean, answered = true): void {
   const pool = hold.pool;
   pool.settle(hold, units, entry.at, seen, answered);
+  if (pool.spec.kind === 'concurrent') return;
   pool.spending.add(entry.who.agent, units, entry.at, pool.windowMs);
 }
 

@@ -13,6 +13,7 @@ export class RollingWindowPool extends Pool {
   /** Units by slot; slots are added in rising order, for charges come as time passes. */
   private readonly counts = new Map<number, Units>();
   private newest = 0;
+  private oldest = 0;
   private sum: Units = 0;
 
   private get window(): DurationMs {
@@ -25,9 +26,11 @@ export class RollingWindowPool extends Pool {
 
   private expire(now: EpochMs): void {
     if (this.counts.size === 0) return;
-    const oldest = Math.floor((now - this.window) / this.slotMs);
+    const bound = Math.floor((now - this.window) / this.slotMs);
+    if (this.oldest >= bound) return;
     for (const [slot, units] of this.counts) {
-      if (slot >= oldest) break;
+      this.oldest = slot;
+      if (slot >= bound) break;
       this.counts.delete(slot);
       this.sum -= units;
     }
@@ -79,6 +82,7 @@ export class RollingWindowPool extends Pool {
   private add(at: EpochMs, units: Units): void {
     const slot = Math.max(this.newest, Math.floor(at / this.slotMs));
     this.newest = slot;
+    if (this.counts.size === 0) this.oldest = slot;
     this.counts.set(slot, (this.counts.get(slot) ?? 0) + units);
     this.sum += units;
   }
@@ -106,6 +110,7 @@ export class RollingWindowPool extends Pool {
     this.counts.clear();
     this.sum = 0;
     for (const [slot, units] of state as unknown as [number, number][]) {
+      if (this.counts.size === 0) this.oldest = slot;
       this.newest = slot;
       this.counts.set(slot, units);
       this.sum += units;
