@@ -1,41 +1,30 @@
 /** The daemon: everything constructed, connected, started, and ended in order. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { problemText } from '../config/problem.ts';
-import { loadPolicy } from '../config/policy/load.ts';
-import { pollFile, PolicyHolder } from '../config/policy/watch.ts';
-import { secretReader } from '../config/secret.ts';
-import { Governor } from '../core/governor/engine.ts';
-import { expand } from '../core/ledger/expand.ts';
 import type { Provider } from '../core/provider.ts';
-import type { Instant } from '../core/units.ts';
+import type { JsonObject } from '../core/units.ts';
 import { GLOBAL, SYSTEM } from '../core/units.ts';
 import { openAuthority } from '../proxy/ca/authority.ts';
-import { createDriver } from '../proxy/driver.ts';
-import { createEngineView } from '../query/engine-view.ts';
-import type { IdentityView } from '../query/ports.ts';
-import { openDataDir } from '../store/data-dir.ts';
-import { openSqliteStore } from '../store/sqlite/store.ts';
-import { listenApi } from '../surfaces/api/listen.ts';
+import type { AuthorityHandle } from '../proxy/ca/authority.ts';
+import { openDataDir, type DataDir } from '../store/data-dir.ts';
+import type { ApiListener } from '../surfaces/api/listen.ts';
 import { removeDaemonFile, writeDaemonFile } from '../surfaces/cli/daemon-file.ts';
 import { RequestMeter } from '../surfaces/metrics/meter.ts';
-import { createMetrics } from '../surfaces/metrics/registry.ts';
 import { createAgentDirectory } from './agents.ts';
+import { openApi } from './api.ts';
 import { systemClock } from './clock.ts';
-import { createControl } from './control.ts';
-import { IdentityDirectory } from './identities.ts';
-import { keepSnapshots, restoreState } from './ledger.ts';
+import { openEngineRoom, type EngineRoom } from './engine-room.ts';
 import { createLogger, type Logger } from './logging.ts';
-import { policyView, type PolicyStanding } from './policy-views.ts';
-import { bindFault, StartError } from './start-error.ts';
+import { openPolicyDesk, type PolicyDesk } from './policy-desk.ts';
 import { startPolls, type Poll } from './polls.ts';
 import { providersOf } from './providers.ts';
-import { openProxy } from './proxy.ts';
+import { openProxy, type RunningProxy } from './proxy.ts';
 import { createRoutingTable, governedHosts } from './routing.ts';
+import { StartError } from './start-error.ts';
 
 /** Time that requests under way are given when the daemon stops. */
 const GRACE_MS = 10_000;
-const POLICY_POLL_MS = 1_000;
+const MAX_NOTICES = 100;
 
 export interface DaemonOptions {
   readonly config: Config;
@@ -44,8 +33,6 @@ export interface DaemonOptions {
   /** Whether a person reads stderr. */
   readonly terminal: boolean;
 }
-
-export { StartError };
 
 export interface Daemon {
   /** Base URLs without a trailing slash. */
@@ -68,304 +55,215 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const log = await createLogger(config.logLevel, options.terminal);
   const opened = openDataDir(config.dataDir);
   if (!opened.ok) throw new StartError(opened.message);
-  const { dir } = opened;
+  const assembly = new Assembly(options, log, opened.dir);
   try {
-    return await assemble(options, log, dir);
+    return await assembly.start();
   } catch (error) {
-    dir.close();
+    await assembly.abandon();
     if (error instanceof StartError) throw error;
     throw new StartError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }
 
-type DataDir = Extract<ReturnType<typeof openDataDir>, { ok: true }>['dir'];
+/** The parts in the order in which they come to be. */
+class Assembly {
+  private readonly options: DaemonOptions;
+  private readonly log: Logger;
+  private readonly dir: DataDir;
+  private readonly clock = systemClock();
+  private readonly meter = new RequestMeter();
+  private readonly providers: ReadonlyMap<string, Provider>;
+  private readonly notices: string[] = [];
+  private desk: PolicyDesk | null = null;
+  private room: EngineRoom | null = null;
+  private proxy: RunningProxy | null = null;
+  private listener: ApiListener | null = null;
+  private ready = false;
 
-async function assemble(options: DaemonOptions, log: Logger, dir: DataDir): Promise<Daemon> {
-  const { config } = options;
-  const clock = systemClock();
-  const providers = new Map(providersOf(config).map((provider) => [provider.id, provider]));
-  const names = { providers: [...providers.keys()] };
-  const first = loadPolicy(config.policyFile, names);
-  if (!first.ok) throw new StartError(first.problems.map(problemText).join('\n'));
+  constructor(options: DaemonOptions, log: Logger, dir: DataDir) {
+    this.options = options;
+    this.log = log;
+    this.dir = dir;
+    this.providers = new Map(providersOf(options.config).map((one) => [one.id, one]));
+  }
 
-  const opened = openSqliteStore({
-    path: dir.ledgerPath,
-    clock,
-    onNotice: (notice) => log.warn({ notice }, notice.message),
-  });
-  if (!opened.ok) throw new StartError(opened.message);
-  const { store } = opened;
-  const restored = restoreState(store);
-  const identities = new IdentityDirectory(config, dir.hasher, restored.state);
-  const agents = createAgentDirectory(config);
-  for (const problem of [...identities.problems, ...agents.problems]) log.warn(problem);
-  const governor = new Governor(
-    {
-      provider: (id) => providers.get(id),
-      policy: first.policy,
-      mode: () => config.mode,
-      identify: (provider, credential) => identities.identify(provider, credential),
-    },
-    restored.state,
-  );
-  const driver = createDriver({ engine: governor, clock, store });
-  const startedAt = clock.now();
-  const lost = settleLost(governor, store, startedAt);
-
-  const authority = openAuthority({
-    dir: join(dir.path, 'ca'),
-    hosts: governedHosts(config, [...providers.values()]),
-    now: () => clock.now().wall,
-  });
-  for (const notice of authority.notices) log.info(notice);
-
-  const meter = new RequestMeter();
-  const notices: string[] = [];
-  const proxy = await openProxy({
-    config,
-    routes: createRoutingTable(config, [...providers.values()]),
-    agents: agents.directory,
-    hasher: dir.hasher,
-    driver,
-    meter,
-    authority,
-    notice(text) {
-      if (notices.length < 100) notices.push(text);
-      log.warn(text);
-    },
-  });
-
-  let standing: PolicyStanding = {
-    policy: first.policy,
-    loadedAt: startedAt.wall,
-    notices: first.notices.map(problemText),
-    refused: [],
-  };
-  const holder = new PolicyHolder({
-    path: config.policyFile,
-    policy: first.policy,
-    names,
-    watch: pollFile(POLICY_POLL_MS),
-    onPolicy(policy, found) {
-      const at = clock.now();
-      standing = { policy, loadedAt: at.wall, notices: found.map(problemText), refused: [] };
-      driver.step({ type: 'policy', at, policy });
-      log.info({ hash: policy.hash }, 'policy reloaded');
-    },
-    onRefused(problems) {
-      standing = { ...standing, refused: problems.map(problemText) };
-      log.error({ problems: standing.refused }, 'the policy file is refused, the old one stays');
-    },
-  });
-
-  const view = createEngineView({
-    governor,
-    now: () => clock.now().wall,
-    hosts: new Map([...providers.values()].map((p) => [p.id, hostsOf(p, config)])),
-    skew: (provider) => governor.state.skewOf(provider),
-    identities: () => identityViews(identities, governor),
-    policy: () => policyView(standing, config.mode),
-  });
-  const readSecret = secretReader(options.env, (path) => path);
-  const control = createControl({
-    governor,
-    driver,
-    providers,
-    identities,
-    hashOf(reference) {
-      const secret = readSecret(reference);
-      const value = secret.ok ? secret.value.reveal() : secret;
-      return value.ok && typeof value.value === 'string' ? dir.hasher.hash(value.value) : null;
-    },
-    view: (id) => identityViews(identities, governor).find((one) => one.id === id) ?? null,
-    reload() {
-      const result = holder.reload();
-      return { ok: result !== 'refused', problems: standing.refused };
-    },
-  });
-
-  let ready = false;
-  let api = '';
-  const facts = {
-    version: options.version,
-    pid: process.pid,
-    node: process.versions.node,
-    proxy: proxy.url,
-    get api() {
-      return api;
-    },
-    ca: authority.caFile,
-    data: dir.path,
-    startedAt: startedAt.wall,
-    ready: () => ready,
-    now: () => clock.now().wall,
-    notices: () => [...authority.notices, ...notices],
-  };
-  const token = config.api.token?.reveal() ?? null;
-  if (token !== null && !token.ok) throw new StartError(`the API token: ${token.message}`);
-  const metrics = createMetrics({ meter, view, store, facts });
-  const listener = await listenApi(config.api.listen, async () => {
-    const { createApiApp } = await import('../surfaces/api/app.ts');
-    return createApiApp({
-      facts,
-      view,
-      control,
-      reader: { store, expand },
-      metrics,
-      token: token === null ? null : token.value,
-      listenHost: config.api.listen.host,
-      onFault: (error, request) => log.error({ error: String(error), request }, 'API failure'),
+  async start(): Promise<Daemon> {
+    const { config } = this.options;
+    const { clock, dir, log, providers } = this;
+    const desk = openPolicyDesk(config, [...providers.keys()], log, () => clock.now().wall);
+    this.desk = desk;
+    const { policy } = desk.standing();
+    const room = openEngineRoom({ config, clock, dir, log, policy, providers });
+    this.room = room;
+    desk.attend((next) => {
+      room.driver.step({ type: 'policy', at: clock.now(), policy: next });
     });
-  }).catch(async (error: unknown) => {
-    await proxy.close(0);
-    store.close();
-    throw new StartError(bindFault(error, config.api.listen, 'api'));
-  });
-  api = listener.url;
-  proxy.own({ host: listener.host, port: listener.port });
+    const authority = this.openAuthority();
+    const proxy = await this.openProxy(room, authority);
+    this.proxy = proxy;
+    const listener = await this.openApi(room, desk, authority, proxy);
+    this.listener = listener;
+    proxy.own({ host: listener.host, port: listener.port });
+    const stopPolls = startPolls(this.polls(room, proxy), {
+      driver: room.driver,
+      upstream: proxy.upstream,
+      onFailure: (provider, identity, code) => {
+        this.note('provider_error', { kind: 'poll', code }, { provider, identity });
+      },
+    });
+    this.note('system_started', {
+      version: this.options.version,
+      mode: config.mode,
+      policy_hash: policy.hash,
+      folded: room.restored.folded,
+      from_snapshot: room.restored.fromSnapshot,
+      lost_in_flight: room.lost,
+    });
+    this.ready = true;
+    const ca = authority.caFile;
+    writeDaemonFile(dir.path, {
+      pid: process.pid,
+      proxy: proxy.url,
+      api: listener.url,
+      ca,
+      bundle: null,
+    });
+    let stopping: Promise<void> | null = null;
+    return {
+      proxy: proxy.url,
+      api: listener.url,
+      ca,
+      dataDir: dir.path,
+      log,
+      reload: () => {
+        desk.reload();
+        for (const text of authority.govern(this.hosts())) log.info(text);
+      },
+      fault: (error) => {
+        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        log.error({ error: text }, 'unexpected failure');
+        this.remark('an unexpected failure happened; the log has it');
+      },
+      stop: () => (stopping ??= this.stop(stopPolls)),
+    };
+  }
 
-  const snapshots = keepSnapshots(governor.state, store, clock);
-  const stopPolls = startPolls(pollsOf(config, identities, providers, proxy, dir), {
-    driver,
-    upstream: proxy.upstream,
-    onFailure(provider, identity, code) {
-      const at = clock.now();
-      const payload = { kind: 'poll', code };
-      const event = 'provider_error';
-      driver.step({ type: 'note', at, event, agent: SYSTEM, identity, provider, payload });
+  private hosts(): string[] {
+    return governedHosts(this.options.config, [...this.providers.values()]);
+  }
+
+  private remark(text: string): void {
+    if (this.notices.length < MAX_NOTICES) this.notices.push(text);
+  }
+
+  private openAuthority(): AuthorityHandle {
+    const authority = openAuthority({
+      dir: join(this.dir.path, 'ca'),
+      hosts: this.hosts(),
+      now: () => this.clock.now().wall,
+    });
+    for (const notice of authority.notices) this.log.info(notice);
+    return authority;
+  }
+
+  private openProxy(room: EngineRoom, authority: AuthorityHandle): Promise<RunningProxy> {
+    const { config } = this.options;
+    const agents = createAgentDirectory(config);
+    for (const problem of agents.problems) this.log.warn(problem);
+    return openProxy({
+      config,
+      routes: createRoutingTable(config, [...this.providers.values()]),
+      agents: agents.directory,
+      hasher: this.dir.hasher,
+      driver: room.driver,
+      meter: this.meter,
+      authority,
+      notice: (text) => {
+        this.remark(text);
+        this.log.warn(text);
+      },
+    });
+  }
+
+  private openApi(
+    room: EngineRoom,
+    desk: PolicyDesk,
+    authority: AuthorityHandle,
+    proxy: RunningProxy,
+  ): Promise<ApiListener> {
+    const url = (): string => this.listener?.url ?? '';
+    const facts = {
+      version: this.options.version,
+      pid: process.pid,
+      node: process.versions.node,
+      proxy: proxy.url,
+      get api() {
+        return url();
+      },
+      ca: authority.caFile,
+      data: this.dir.path,
+      startedAt: room.startedAt.wall,
+      ready: () => this.ready,
+      now: () => this.clock.now().wall,
+      notices: () => [...authority.notices, ...this.notices],
+    };
+    const { config, env } = this.options;
+    const { providers, meter, log } = this;
+    const { hasher } = this.dir;
+    return openApi({ config, env, room, desk, providers, hasher, meter, facts, log });
+  }
+
+  private polls(room: EngineRoom, proxy: RunningProxy): Poll[] {
+    if (this.options.config.mode === 'observe') return [];
+    return room.identities.polled().flatMap((identity) => {
+      const provider = this.providers.get(identity.provider);
+      const mounted = provider === undefined ? null : proxy.routes.mount(provider.id, '');
+      const secret = identity.secret.reveal();
+      if (provider?.poll === undefined || mounted === null || !secret.ok) return [];
+      const credentialHash = this.dir.hasher.hash(secret.value);
+      return [{ identity, provider, route: mounted.route, credentialHash }];
+    });
+  }
+
+  private note(
+    event: string,
+    payload: JsonObject,
+    about: { readonly provider: string; readonly identity: string } = {
+      provider: '',
+      identity: GLOBAL,
     },
-  });
-  note(driver, clock.now(), 'system_started', {
-    version: options.version,
-    mode: config.mode,
-    policy_hash: first.policy.hash,
-    folded: restored.folded,
-    from_snapshot: restored.fromSnapshot,
-    lost_in_flight: lost,
-  });
-  ready = true;
-  const address = { pid: process.pid, proxy: proxy.url, api, ca: authority.caFile, bundle: null };
-  writeDaemonFile(dir.path, address);
+  ): void {
+    const at = this.clock.now();
+    this.room?.driver.step({ type: 'note', at, event, agent: SYSTEM, ...about, payload });
+  }
 
-  let stopping: Promise<void> | null = null;
-  const stop = async (): Promise<void> => {
-    ready = false;
-    removeDaemonFile(dir.path, process.pid);
+  private async stop(stopPolls: () => void): Promise<void> {
+    const { room } = this;
+    this.ready = false;
+    removeDaemonFile(this.dir.path, process.pid);
     stopPolls();
-    holder.close();
-    driver.step({ type: 'closing', at: clock.now() });
-    await proxy.close(GRACE_MS);
-    note(driver, clock.now(), 'system_stopped', { uptime_s: uptime(startedAt, clock.now()) });
-    snapshots.take();
-    snapshots.close();
-    await listener.close();
-    driver.close();
-    store.close();
-    dir.close();
-  };
-  return {
-    proxy: proxy.url,
-    api,
-    ca: authority.caFile,
-    dataDir: dir.path,
-    log,
-    reload() {
-      holder.reload();
-      for (const text of authority.govern(governedHosts(config, [...providers.values()]))) {
-        log.info(text);
-      }
-    },
-    fault(error) {
-      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      log.error({ error: text }, 'unexpected failure');
-      if (notices.length < 100) notices.push('an unexpected failure happened; the log has it');
-    },
-    stop: () => (stopping ??= stop()),
-  };
-}
-
-/** Requests that were under way when the last process died. */
-function settleLost(
-  governor: Governor,
-  store: Parameters<typeof createDriver>[0]['store'],
-  at: Instant,
-): number {
-  const lost = governor.settleLost(at);
-  for (const effect of governor.effects) {
-    if (effect.type === 'append') store.append(effect.entry);
+    room?.driver.step({ type: 'closing', at: this.clock.now() });
+    await this.proxy?.close(GRACE_MS);
+    if (room !== null) {
+      const up = this.clock.now().mono - room.startedAt.mono;
+      this.note('system_stopped', { uptime_s: Math.round(up / 1000) });
+      room.snapshots.take();
+    }
+    await this.listener?.close();
+    this.closeRoom();
   }
-  return lost;
-}
 
-function note(
-  driver: ReturnType<typeof createDriver>,
-  at: Instant,
-  event: string,
-  payload: Readonly<Record<string, string | number | boolean>>,
-): void {
-  driver.step({
-    type: 'note',
-    at,
-    event,
-    agent: SYSTEM,
-    identity: GLOBAL,
-    provider: '',
-    payload,
-  });
-}
-
-function uptime(from: Instant, to: Instant): number {
-  return Math.round((to.mono - from.mono) / 1000);
-}
-
-function hostsOf(provider: Provider, config: Config): string[] {
-  const own = config.providers.find((candidate) => candidate.id === provider.id);
-  return [...new Set([...provider.hosts, ...(own?.hosts ?? [])])];
-}
-
-function pollsOf(
-  config: Config,
-  identities: IdentityDirectory,
-  providers: ReadonlyMap<string, Provider>,
-  proxy: { readonly routes: ReturnType<typeof createRoutingTable> },
-  dir: DataDir,
-): Poll[] {
-  if (config.mode === 'observe') return [];
-  return identities.polled().flatMap((identity) => {
-    const provider = providers.get(identity.provider);
-    const mounted = provider === undefined ? null : proxy.routes.mount(provider.id, '');
-    const secret = identity.secret.reveal();
-    if (provider?.poll === undefined || mounted === null || !secret.ok) return [];
-    const credentialHash = dir.hasher.hash(secret.value);
-    return [{ identity, provider, route: mounted.route, credentialHash }];
-  });
-}
-
-function identityViews(identities: IdentityDirectory, governor: Governor): IdentityView[] {
-  const { state } = governor;
-  const views: IdentityView[] = identities.configured.map((identity) => ({
-    id: identity.id,
-    provider: identity.provider,
-    origin: 'configured',
-    account: identity.account ?? state.accounts.get(`${identity.provider}|${identity.id}`) ?? null,
-    poll_s: identity.pollMs === null ? null : identity.pollMs / 1000,
-    created_at: null,
-  }));
-  for (const identity of state.registry.values()) {
-    views.push({
-      id: identity.id,
-      provider: identity.provider,
-      origin: 'registered',
-      account: identity.account,
-      poll_s: identity.pollMs === null ? null : identity.pollMs / 1000,
-      created_at: new Date(identity.createdAt).toISOString(),
-    });
+  /** The start failed: gives back whatever was taken. */
+  async abandon(): Promise<void> {
+    await this.proxy?.close(0);
+    this.closeRoom();
   }
-  const listed = new Set(views.map((view) => `${view.provider}|${view.id}`));
-  for (const { provider, identity, account } of state.seenParties()) {
-    if (listed.has(`${provider}|${identity}`)) continue;
-    const origin = 'seen';
-    views.push({ id: identity, provider, origin, account, poll_s: null, created_at: null });
+
+  private closeRoom(): void {
+    this.desk?.close();
+    this.room?.snapshots.close();
+    this.room?.driver.close();
+    this.room?.store.close();
+    this.dir.close();
   }
-  return views;
 }

@@ -45,6 +45,8 @@ const SNAPSHOT_EVERY_MS = 5 * 60_000;
 export interface Snapshots {
   /** Writes one now, if anything happened since the last. */
   take(): void;
+  /** The ledger lost what came before: only a snapshot still has it. */
+  afterLoss(): void;
   close(): void;
 }
 
@@ -82,6 +84,10 @@ export function keepSnapshots(
   });
   return {
     take,
+    afterLoss() {
+      entries += 1;
+      setImmediate(take);
+    },
     close() {
       clearInterval(timer);
       unsubscribe();

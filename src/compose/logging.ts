@@ -16,7 +16,7 @@ export async function createLogger(level: Config['logLevel'], terminal: boolean)
 /** The pretty printer is no dependency of the published package: used where it is there. */
 async function loadPretty(): Promise<((options: object) => pino.DestinationStream) | null> {
   try {
-    return (await import('pino-pretty')).default as (options: object) => pino.DestinationStream;
+    return (await import('pino-pretty')).default;
   } catch {
     return null;
   }

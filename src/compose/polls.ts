@@ -78,8 +78,8 @@ function runPoll(poll: Poll, deps: PollDeps): void {
         report(poll, deps, asked.path, status, fields, text, sentAt.wall);
       },
       onError(error) {
-        const code = (error as { code?: unknown }).code;
-        deps.onFailure(poll.provider.id, poll.identity.id, String(code ?? 'FAILED'));
+        const { code } = error as { code?: string };
+        deps.onFailure(poll.provider.id, poll.identity.id, code ?? 'FAILED');
       },
     },
   );

@@ -1,11 +1,11 @@
 /** The proxy's rooms, connected: one listener in front, one server for what is inside a CONNECT. */
-import { createServer, type IncomingMessage } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Config } from '../config/config.ts';
-import { createConnectHandler, type ConnectNotice, type InsideWay } from '../proxy/connect.ts';
+import { createConnectHandler, type ConnectNotice } from '../proxy/connect.ts';
 import { createExchangeHandler } from '../proxy/exchange.ts';
-import { createListener, listen, SERVER_OPTIONS, wire } from '../proxy/listener.ts';
+import { createInside } from '../proxy/inside.ts';
+import { createListener, listen } from '../proxy/listener.ts';
 import type {
   AgentDirectory,
   Authority,
@@ -14,7 +14,6 @@ import type {
   ProxyMeter,
   ProxySettings,
   RoutingTable,
-  Way,
 } from '../proxy/ports.ts';
 import { createTunnels } from '../proxy/tunnel.ts';
 import { createGuard, dial } from '../proxy/upstream/dial.ts';
@@ -68,16 +67,11 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
   const upgrade = createUpgradeHandler({ ...shared, dial: (target) => dial(target, guard) });
   const tunnels = createTunnels({ ...shared, dial: (target) => dial(target, guard) });
 
-  const ways = new WeakMap<Socket, InsideWay>();
-  const inside = createServer(SERVER_OPTIONS);
-  wire(inside, { handle, upgrade, wayOf: (req) => insideWay(ways, req) });
+  const inside = createInside({ handle, upgrade });
   const connect = createConnectHandler({
     ...shared,
     tunnels,
-    accept(socket, way) {
-      ways.set(socket, way);
-      inside.emit('connection', socket);
-    },
+    accept: (socket, way) => inside.accept(socket, way),
     notice: (notice) => parts.notice(tlsText(notice)),
   });
   const server = createListener({ handle, upgrade, connect });
@@ -103,13 +97,14 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       tunnels.close();
       server.closeIdleConnections();
-      inside.closeIdleConnections();
+      inside.close();
       const hurry = setTimeout(() => {
+        inside.destroy();
         for (const socket of sockets) socket.destroy();
       }, graceMs);
       const idle = setInterval(() => {
         server.closeIdleConnections();
-        inside.closeIdleConnections();
+        inside.close();
       }, 50);
       await closed;
       clearTimeout(hurry);
@@ -117,12 +112,6 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
       await upstream.destroy();
     },
   };
-}
-
-function insideWay(ways: WeakMap<Socket, InsideWay>, req: IncomingMessage): Way {
-  const way = ways.get(req.socket);
-  if (way === undefined) throw new Error('a request inside a CONNECT whose way is not known');
-  return way;
 }
 
 function parentOf(config: Config): ProxySettings['upstreamProxy'] {

@@ -1,7 +1,8 @@
 /** `ratelord serve`: the daemon in this process, until it is told to stop. */
 import type { Config } from '../config/config.ts';
 import { stopWhenUnused } from '../surfaces/cli/daemon-link.ts';
-import { startDaemon, StartError, type Daemon } from './daemon.ts';
+import { startDaemon, type Daemon } from './daemon.ts';
+import { StartError } from './start-error.ts';
 
 export interface ServeOptions {
   readonly config: Config;

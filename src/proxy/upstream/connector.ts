@@ -95,7 +95,7 @@ export function connectorFor(spec: OriginSpec, guard: Guard): buildConnector.con
     open().then(
       (socket) => {
         skipContinue(socket);
-        callback(null, socket as Parameters<buildConnector.Callback>[1] & Socket);
+        callback(null, socket);
       },
       (error: unknown) => {
         callback(error instanceof Error ? error : new Error(String(error)), null);

@@ -48,11 +48,11 @@ export function skipContinue(socket: Socket): void {
   let fresh = false;
   let held: Buffer | null = null;
 
-  socket.write = ((chunk: unknown, encoding?: unknown): boolean => {
+  socket.write = (chunk: unknown, encoding?: unknown): boolean => {
     // Heads are written as strings; so are chunk sizes, which begin with CR LF.
     if (typeof chunk === 'string' && chunk.charCodeAt(0) !== CR) fresh = true;
     return write(chunk, encoding);
-  }) as typeof socket.write;
+  };
 
   socket.read = (): Buffer | null => {
     const chunk = read();

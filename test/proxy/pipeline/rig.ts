@@ -159,7 +159,7 @@ export async function origin(
     socket.on('error', () => undefined);
     socket.on('data', (chunk: Buffer) => {
       seen[index] = Buffer.concat([seen[index] as Buffer, chunk]);
-      script(socket, (seen[index] as Buffer).toString('latin1'), index);
+      script(socket, seen[index].toString('latin1'), index);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, host, resolve));
@@ -167,14 +167,10 @@ export async function origin(
   return { port, server, seen, sockets, text: () => Buffer.concat(seen).toString('latin1') };
 }
 
-/** Answers each complete bodiless request with these bytes. */
+/** Answers with these bytes whatever comes, once a head was complete. */
 export function answering(response: string | Buffer): (socket: Socket, text: string) => void {
-  let answered = 0;
   return (socket, text) => {
-    const heads = text.split('\r\n\r\n').length - 1;
-    if (heads === 0) return;
-    answered += 1;
-    socket.write(response);
+    if (text.includes('\r\n\r\n')) socket.write(response);
   };
 }
 
