@@ -6,6 +6,7 @@ import { Course } from './course.ts';
 import { entryOf } from './entries.ts';
 import { evolve } from './evolve.ts';
 import { Intents } from './intents.ts';
+import { NumberTable } from './number-table.ts';
 import type { EngineOptions } from './options.ts';
 import type { LiveRequest } from './request.ts';
 import { EngineState } from './state.ts';
@@ -18,7 +19,7 @@ export interface Core {
   readonly options: EngineOptions;
   readonly totals: Totals;
   /** Living requests by the shell's key. */
-  readonly live: Map<number, LiveRequest>;
+  readonly live: NumberTable<LiveRequest>;
   readonly effects: Effect[];
   policy: EngineOptions['policy'];
   /** Makes the entry real: folds it, has it written, counts its events. */
@@ -33,7 +34,7 @@ export class Governor implements Engine, Core {
   readonly state: EngineState;
   readonly options: EngineOptions;
   readonly totals = new Totals();
-  readonly live = new Map<number, LiveRequest>();
+  readonly live = new NumberTable<LiveRequest>();
   readonly effects: Effect[] = [];
   policy: EngineOptions['policy'];
   readonly room: WaitingRoom;

@@ -2,6 +2,7 @@ import type { PoolSpec } from '../claim.ts';
 import { Gate } from '../quota/gate.ts';
 import { makePool, poolId } from '../quota/make.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
+import { NumberTable } from './number-table.ts';
 import type { RegisteredIdentity, Registry } from './registry.ts';
 import { GLOBAL, type EpochMs, type JsonObject, type Seq, type Units } from '../units.ts';
 
@@ -43,7 +44,8 @@ export class EngineState {
   nextSeq: Seq = 1;
   readonly pools = new Map<string, Pool>();
   readonly gates = new Map<string, Gate>();
-  readonly flights = new Map<Seq, Flight>();
+  /** By the sequence number of the request. */
+  readonly flights = new NumberTable<Flight>();
   /** Account by `provider|identity`. */
   readonly accounts = new Map<string, string>();
   /** Identities registered while running, by id. */
