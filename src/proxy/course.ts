@@ -345,13 +345,10 @@ export class Course implements Attendant, RelayHost {
       return;
     }
     feed.end(ending === 'complete', ({ observations, usage }) => {
-      const { driver, meter } = this.deps;
+      const { driver } = this.deps;
       if (observations.length > 0 || usage !== null) {
         const at = driver.clock.now();
         driver.step({ type: 'tapped', at, key: this.key, observations, usage });
-        for (const one of observations) {
-          if (one.kind === 'malformed') meter.malformed(this.provider?.id ?? '', one.field);
-        }
       }
       this.end(ending, error);
     });

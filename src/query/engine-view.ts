@@ -107,6 +107,11 @@ function totals(governor: Governor): EngineTotals {
     throttled: split(governor.totals.throttled),
     events: [...governor.totals.events].map(([type, count]) => ({ type, count })),
     cost: [],
+    malformed: split(governor.totals.malformed).map(({ provider, kind, count }) => ({
+      provider,
+      field: kind,
+      count,
+    })),
     rules_skipped: [...governor.totals.rulesSkipped].map(([rule, count]) => ({ rule, count })),
   };
 }

@@ -113,6 +113,8 @@ export interface EngineTotals {
     readonly micro_usd: MicroUsd;
   }[];
   readonly rules_skipped?: readonly Counted<'rule'>[];
+  /** Rate-limit fields that could not be read. */
+  readonly malformed?: readonly (Counted<'provider'> & { readonly field: string })[];
 }
 
 export type Counted<Label extends string> = Readonly<Record<Label, string>> & {

@@ -234,13 +234,10 @@ export class Handshake implements Attendant, RelayListener {
 
   private told(result: TapResult): void {
     if (this.over) return;
-    const { driver, meter } = this.deps;
+    const { driver } = this.deps;
     const { observations, usage } = result;
     if (observations.length === 0 && usage === null) return;
     driver.step({ type: 'tapped', at: driver.clock.now(), key: this.key, observations, usage });
-    for (const one of observations) {
-      if (one.kind === 'malformed') meter.malformed(this.provider?.id ?? '', one.field);
-    }
   }
 
   fromOrigin(chunk: Buffer): void {

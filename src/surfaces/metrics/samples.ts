@@ -162,7 +162,11 @@ export const METRICS: readonly MetricSpec[] = [
     help: 'Rate-limit fields of providers that could not be read and were ignored',
     labels: ['provider', 'field'],
     type: 'counter',
-    *read({ meter }) {
+    *read({ meter, view }) {
+      for (const { provider, field, count } of view.totals().malformed ?? []) {
+        yield { labels: { provider, field }, value: count };
+      }
+      // What the proxy itself could not read, such as a WebSocket stream.
       for (const [provider, fields] of meter.malformedFields.entries()) {
         for (const [field, { count }] of fields.entries()) {
           yield { labels: { provider, field }, value: count };

@@ -140,7 +140,10 @@ test('what a tap tells is stepped between head and end, and the client gets the 
   ]);
   expect(proxy.engine.tapped[0]?.usage?.outputTokens).toBe(2);
   expect(recorder).toMatchObject({ text: '{"usage":{}}', complete: true });
-  expect(proxy.metered).toContain('malformed fake x-odd');
+  expect(proxy.engine.tapped[0]?.observations).toContainEqual({
+    kind: 'malformed',
+    field: 'x-odd',
+  });
   expect(proxy.engine.ended[0]?.bytesDown).toBe(coded.length);
 });
 
