@@ -13,6 +13,5 @@ export default defineConfig({
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
-    env: { NODE_ENV: 'test', FORCE_COLOR: '0' },
   },
 });

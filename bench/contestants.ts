@@ -14,7 +14,7 @@ export interface Contestant {
   readonly process: Started;
   /** `http://127.0.0.1:PORT`. */
   readonly url: string;
-  /** Put before the path of a GitHub and of an OpenAI request. */
+  /** Put before the path of a GitHub and of an OpenAI request: a mount, or the host by proxy. */
   readonly github: string;
   readonly openai: string;
   /** CA that its interception signs with, and the authority to CONNECT to; `null`: it has none. */
@@ -44,7 +44,6 @@ export function configure(stage: Stage, name: string): { config: string; data: s
 providers:
   github:
 ${roots}    hosts: [${PLAIN_HOST}, ${TLS_HOST}]
-    origin: https://${PLAIN_HOST}
     origins:
       ${PLAIN_HOST}: http://127.0.0.1:${String(http)}
       ${TLS_HOST}: https://127.0.0.1:${String(https)}
@@ -70,7 +69,7 @@ function ours(name: string, process: Started): Contestant {
     name,
     process,
     url: proxy,
-    github: '/github',
+    github: `http://${PLAIN_HOST}`,
     openai: '/openai',
     intercepts: ca === undefined ? null : { authority: `${TLS_HOST}:443`, ca },
   };

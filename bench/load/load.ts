@@ -22,6 +22,7 @@ export interface Sample {
 export interface Load {
   /** Where to connect to, `http://127.0.0.1:PORT`. */
   readonly url: string;
+  /** The request target, in absolute-form too. */
   readonly path: string;
   readonly method: 'GET' | 'POST';
   readonly body: string | null;
@@ -66,7 +67,7 @@ export async function apply(load: Load, under: Started | null, folder: string): 
 }
 
 function runWrk(wrk: string, load: Load, folder: string): Promise<Counted> {
-  const env: Record<string, string> = { BENCH_METHOD: load.method };
+  const env: Record<string, string> = { BENCH_METHOD: load.method, BENCH_PATH: load.path };
   if (load.body !== null) {
     const file = join(folder, `body-${String(++files)}`);
     writeFileSync(file, load.body);
@@ -74,7 +75,7 @@ function runWrk(wrk: string, load: Load, folder: string): Promise<Counted> {
   }
   const settings = ['-t', '1', '-c', String(load.connections), '-d', `${String(load.seconds)}s`];
   return collect(
-    [wrk, ...settings, '--timeout', '10s', '-s', WRK_SCRIPT, load.url + load.path],
+    [wrk, ...settings, '--timeout', '10s', '-s', WRK_SCRIPT, load.url],
     env,
     load.seconds,
   );

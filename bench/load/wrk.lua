@@ -1,5 +1,6 @@
 -- Sends what the environment says and prints one JSON object at the end.
 local body = os.getenv("BENCH_BODY_FILE")
+wrk.path = os.getenv("BENCH_PATH")
 wrk.method = os.getenv("BENCH_METHOD") or "GET"
 if body then
   local file = io.open(body, "rb")

@@ -23,7 +23,7 @@ const HTTP = `
 
 /** Digits of the time of day stand for units used, so that they rise as a real origin's do. */
 const USED = `
-  map $msec $used { ~^\\d+?(?<digits>\\d{4})\\.(?<ms>\\d{3})$ $digits$ms; default 0; }
+  map $msec $used { "~(?<seconds>\\d{4})\\.(?<millis>\\d{3})$" $seconds$millis; default 0; }
 `;
 
 async function startNginx(

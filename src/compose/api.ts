@@ -46,6 +46,8 @@ export async function openApi(parts: ApiParts): Promise<ApiListener> {
     providers,
     identities,
     hashOf: referenceHasher(parts),
+    // Whatever a reporter calls a credential: hashed, so that no two names share their beginning.
+    hashOpaque: (text) => parts.hasher.hash(`reported:${text}`),
     view: (id) => identityViews(identities, governor).find((one) => one.id === id) ?? null,
     reload: () => desk.reload(),
   });

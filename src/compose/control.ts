@@ -26,6 +26,8 @@ export interface ControlParts {
   readonly identities: IdentityDirectory;
   /** Hash of a credential that a reference names; `null` when it cannot be read. */
   hashOf(reference: string): string | null;
+  /** Hash of what a reporter says instead of a credential. */
+  hashOpaque(text: string): string;
   view(id: string): IdentityView | null;
   reload(): { readonly ok: boolean; readonly problems: readonly string[] };
 }
@@ -54,7 +56,7 @@ function observe(parts: ControlParts, item: ObservationInput): ObservationResult
     type: 'passive',
     at,
     provider: provider.id,
-    credential: item.credentialHash === null ? '' : `passive${item.credentialHash}`,
+    credential: item.credentialHash === null ? '' : parts.hashOpaque(item.credentialHash),
     identity: item.identity,
     agent: UNKNOWN,
     head: headOf(item, provider),
@@ -94,16 +96,7 @@ function intent(parts: ControlParts, request: IntentRequest): Promise<IntentAnsw
     request.provider ??
     parts.identities.providerOf(request.identity) ??
     providerSeen(parts, request.identity);
-  if (provider === null || !parts.providers.has(provider)) {
-    const known = [...parts.providers.keys()].join(', ');
-    return Promise.resolve(
-      unanswerable(
-        provider === null
-          ? `identity \`${request.identity}\` is not known: register it, or name a provider (${known})`
-          : `no provider \`${provider}\`; known are ${known}`,
-      ),
-    );
-  }
+  const denied = parts.providers.has(provider ?? '') ? null : unknownName(parts, provider, request);
   return new Promise((resolve) => {
     const key = parts.driver.attend({
       onEffect(effect) {
@@ -124,6 +117,7 @@ function intent(parts: ControlParts, request: IntentRequest): Promise<IntentAnsw
       expectedCost: request.expectedCost,
       durationHintMs: request.durationHintMs,
       provider,
+      ...(denied === null ? {} : { denied }),
     });
   });
 }
@@ -140,15 +134,11 @@ function providerSeen(parts: ControlParts, identity: string): string | null {
   return found.size === 1 && only !== undefined ? only : null;
 }
 
-/** Unknown names never silently allow. */
-function unanswerable(reason: string): IntentAnswer {
-  return {
-    intent_id: 'rl_0',
-    decision: 'deny_with_reason',
-    modifications: {},
-    reason,
-    evaluation: { code: 'RL_INVALID' },
-  };
+function unknownName(parts: ControlParts, provider: string | null, request: IntentRequest): string {
+  const known = [...parts.providers.keys()].join(', ');
+  return provider === null
+    ? `identity \`${request.identity}\` is not known: register it, or name a provider (${known})`
+    : `no provider \`${provider}\`; known are ${known}`;
 }
 
 function answerOf(effect: AnswerEffect, request: IntentRequest): IntentAnswer {
@@ -188,7 +178,7 @@ function registerIdentity(parts: ControlParts, input: IdentityInput): IdentityRe
   if (parts.identities.has(input.provider, input.id) || parts.identities.isConfigured(input.id)) {
     return { ok: false, why: 'exists', member: 'id', reason: `\`${input.id}\` is there already` };
   }
-  let hash = input.credentialHash === null ? null : `passive${input.credentialHash}`;
+  let hash = input.credentialHash === null ? null : parts.hashOpaque(input.credentialHash);
   if (input.credential !== null) {
     hash = parts.hashOf(input.credential);
     if (hash === null) return invalid('credential', `\`${input.credential}\` cannot be read`);

@@ -125,6 +125,8 @@ export interface IntentInput {
   readonly expectedCost: number | null;
   readonly durationHintMs: DurationMs | null;
   readonly provider: string | null;
+  /** Why it is denied unjudged: the names in it are unknown. Recorded like any other answer. */
+  readonly denied?: string;
 }
 
 export interface PolicyInput {

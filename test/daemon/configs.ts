@@ -33,7 +33,10 @@ export function configFor({ github, openai, acme, more = '' }: World): string {
 export const GITHUB_KEY = 'ghp_canaryCANARYcanary0123456789abcdef';
 export const OPENAI_KEY = 'sk-canaryCANARYcanary0123456789abcdef';
 export const asGithub = { authorization: `Bearer ${GITHUB_KEY}` };
-export const asOpenai = { authorization: `Bearer ${OPENAI_KEY}`, 'content-type': 'application/json' };
+export const asOpenai = {
+  authorization: `Bearer ${OPENAI_KEY}`,
+  'content-type': 'application/json',
+};
 
 export function chat(more: Readonly<Record<string, unknown>> = {}): string {
   return JSON.stringify({

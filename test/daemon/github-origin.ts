@@ -25,11 +25,7 @@ export async function githubOrigin(options: GithubOptions = {}): Promise<GithubO
   return Object.assign(origin, { windows });
 }
 
-function github(
-  origin: Origin,
-  windows: Map<string, FixedWindow>,
-  options: GithubOptions,
-): Reply {
+function github(origin: Origin, windows: Map<string, FixedWindow>, options: GithubOptions): Reply {
   const { limit = 60, windowMs = 3_000, latencyMs = 0 } = options;
   const windowOf = (req: IncomingMessage, resource: string): FixedWindow => {
     const key = `${credentialOf(req)}|${resource}`;
@@ -97,10 +93,15 @@ function serve(
     listIssues(res, url, headers, pages);
   } else {
     const status = req.method === 'POST' ? 201 : 200;
-    sendJson(res, status, { ok: true, path: pathname, login: 'octocat' }, {
-      ...headers,
-      etag: ETAG,
-    });
+    sendJson(
+      res,
+      status,
+      { ok: true, path: pathname, login: 'octocat' },
+      {
+        ...headers,
+        etag: ETAG,
+      },
+    );
   }
 }
 

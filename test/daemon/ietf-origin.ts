@@ -21,7 +21,12 @@ export function ietfOrigin(options: IetfOptions = {}): Promise<Origin> {
       sendJson(res, 200, { ok: true, path: req.url }, headers);
     } else {
       origin.refused += 1;
-      sendJson(res, 429, { title: 'too many requests' }, { ...headers, 'retry-after': String(left) });
+      sendJson(
+        res,
+        429,
+        { title: 'too many requests' },
+        { ...headers, 'retry-after': String(left) },
+      );
     }
   });
 }

@@ -35,7 +35,13 @@ export function openaiOrigin(options: OpenaiOptions = {}): Promise<Origin> {
       sendJson(res, 200, { object: 'list', data: [{ id: 'gpt-4o-mini', object: 'model' }] });
       return;
     }
-    const asked = JSON.parse(body === '' ? '{}' : body) as Asked;
+    const asked = parse(body);
+    if (asked === null) {
+      const message = 'We could not parse the JSON body of your request.';
+      const type = 'invalid_request_error';
+      sendJson(res, 400, { error: { message, type, param: null, code: null } });
+      return;
+    }
     const model = asked.model ?? 'none';
     const key = `${String(req.headers.authorization)}|${model}`;
     let buckets = models.get(key);
@@ -56,6 +62,14 @@ export function openaiOrigin(options: OpenaiOptions = {}): Promise<Origin> {
   });
 }
 
+function parse(body: string): Asked | null {
+  try {
+    return JSON.parse(body === '' ? '{}' : body) as Asked;
+  } catch {
+    return null;
+  }
+}
+
 function refuses(
   origin: Origin,
   res: ServerResponse,
@@ -74,7 +88,11 @@ function refuses(
     });
     return true;
   }
-  const full = !buckets.requests.has(1) ? 'requests' : !buckets.tokens.has(charge) ? 'tokens' : null;
+  const full = !buckets.requests.has(1)
+    ? 'requests'
+    : !buckets.tokens.has(charge)
+      ? 'tokens'
+      : null;
   if (full === null) return false;
   origin.refused += 1;
   const bucket = buckets[full];
@@ -85,7 +103,10 @@ function refuses(
     `Limit ${String(bucket.limit)}, Used ${String(Math.round(bucket.limit - bucket.level))}, ` +
     `Requested ${String(charge)}. Please try again in ${String(waitMs)}ms.`;
   const error = { message, type: full, param: null, code: 'rate_limit_exceeded' };
-  const retry = { 'retry-after-ms': String(waitMs), 'retry-after': String(Math.ceil(waitMs / 1000)) };
+  const retry = {
+    'retry-after-ms': String(waitMs),
+    'retry-after': String(Math.ceil(waitMs / 1000)),
+  };
   sendJson(res, 429, { error }, { ...fields(buckets), ...retry });
   return true;
 }

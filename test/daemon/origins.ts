@@ -30,7 +30,12 @@ export async function listenOrigin(reply: (origin: Origin) => Reply): Promise<Or
   const port = await new Promise<number>((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
-  const origin: Origin = { url: `http://127.0.0.1:${String(port)}`, seen: [], refused: 0, served: 0 };
+  const origin: Origin = {
+    url: `http://127.0.0.1:${String(port)}`,
+    seen: [],
+    refused: 0,
+    served: 0,
+  };
   const answer = reply(origin);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     const chunks: Buffer[] = [];

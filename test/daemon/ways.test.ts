@@ -89,7 +89,9 @@ describe('gateway', () => {
 
   test('names the agent in the path, and keeps it in what must be followed', async () => {
     const list = await daemon.send('/@lister/github/repos/a/b/issues', { headers: asGithub });
-    expect(list.field('link')).toContain(`<${daemon.proxy}/@lister/github/repos/a/b/issues?page=2>`);
+    expect(list.field('link')).toContain(
+      `<${daemon.proxy}/@lister/github/repos/a/b/issues?page=2>`,
+    );
     const [event] = await daemon.items('/v1/events?agent=lister&type=intent_decided');
     expect(event).toMatchObject({ agent_id: 'lister', provider_id: 'github' });
     expect(github.seen.at(-1)?.url).toBe('/repos/a/b/issues');
@@ -153,7 +155,9 @@ describe('forward proxy', () => {
     expect(answer.status).toBe(200);
     expectGoverned(answer);
     // Here the client knows the real URLs.
-    expect(answer.field('link')).toContain('<https://api.github.com/repos/acme/site/issues?page=2>');
+    expect(answer.field('link')).toContain(
+      '<https://api.github.com/repos/acme/site/issues?page=2>',
+    );
     const [event] = await daemon.items('/v1/events?agent=tunneller&type=intent_decided');
     expect(event).toMatchObject({ scope_id: 'repo:acme/site', provider_id: 'github' });
     const names = github.seen.at(-1)?.rawHeaders.map((name) => name.toLowerCase()) ?? [];

@@ -53,7 +53,8 @@ function headersOf(options: CallOptions): Record<string, string | string[]> {
   for (const [name, value] of Object.entries(options.headers ?? {})) {
     headers[name] = typeof value === 'string' ? value : [...value];
   }
-  if (options.body !== undefined) headers['content-length'] = String(Buffer.byteLength(options.body));
+  if (options.body !== undefined)
+    headers['content-length'] = String(Buffer.byteLength(options.body));
   return headers;
 }
 
@@ -94,7 +95,9 @@ export function openTunnel(
     options.proxyAuthorization === undefined
       ? ''
       : `Proxy-Authorization: ${options.proxyAuthorization}\r\n`;
-  socket.write(`CONNECT ${options.authority} HTTP/1.1\r\nHost: ${options.authority}\r\n${auth}\r\n`);
+  socket.write(
+    `CONNECT ${options.authority} HTTP/1.1\r\nHost: ${options.authority}\r\n${auth}\r\n`,
+  );
   return new Promise((resolve, reject) => {
     let head = '';
     const onData = (chunk: Buffer): void => {

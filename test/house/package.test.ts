@@ -29,7 +29,11 @@ beforeAll(async () => {
   }
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
   const build = ['-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(staged, 'dist')];
-  await run(process.execPath, [tsc, ...build]);
+  await run(process.execPath, [tsc, ...build]).catch((error: unknown) => {
+    // The compiler tells what is wrong on stdout.
+    const { stdout } = error as { readonly stdout?: string };
+    throw new Error(`the build fails: ${stdout ?? String(error)}`, { cause: error });
+  });
   const args = ['pack', '--json', '--ignore-scripts', '--offline', '--loglevel', 'error'];
   const { stdout } = await run('npm', args, { cwd: staged });
   packed = filesPacked(JSON.parse(stdout));

@@ -10,7 +10,16 @@ export const MAX_FUNCTION_LINES = 70;
  */
 export const LONG_FILES: Readonly<
   Record<string, { readonly lines: number; readonly why: string }>
-> = {};
+> = {
+  'test/proxy/upgrade.test.ts': {
+    lines: 451,
+    why: 'one origin and one client serve every case; splits by way in',
+  },
+  'test/surfaces/config-policy.test.ts': {
+    lines: 421,
+    why: 'tables of refused policies with their messages; splits by section of the file',
+  },
+};
 
 /** Keys are `path name`. */
 export const LONG_FUNCTIONS: Readonly<

@@ -106,7 +106,10 @@ export async function startOrigin(
     });
     for (const each of [socket, upstream]) {
       sockets.add(each);
-      each.on('error', () => upstream.destroy() && socket.destroy());
+      each.on('error', () => {
+        upstream.destroy();
+        socket.destroy();
+      });
       each.on('close', () => sockets.delete(each));
     }
   });

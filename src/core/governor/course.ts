@@ -175,7 +175,8 @@ export class Course {
       provider: provider.id,
     };
     const seq = core.state.nextSeq;
-    const at = Math.min(input.seenAt, input.at.wall);
+    // Written down when it is told, however old the news: the ledger's own times never go back.
+    const at = input.at.wall;
     core.record(
       entryOf(
         'observed',

@@ -109,10 +109,16 @@ function observed(state: EngineState, entry: Entry, data: ObservedData): void {
   }
   const flight = state.flights.get(entry.request) ?? null;
   const seen = readQuotas(state, entry, data);
-  for (const [index, units] of data[6]) charge(state, entry, flight, index, units);
+  const at = seenAt(entry, data);
+  for (const [index, units] of data[6]) charge(state, entry, flight, index, units, at);
   if (flight !== null && data[0] === 'head') settleAnswered(entry, flight, seen);
   for (const row of data[5]) throttle(state, entry, row);
   if (flight !== null && data[5].length === 0) openGates(flight, data[1]);
+}
+
+/** When the provider said it: what was seen elsewhere is told later than it was seen. */
+function seenAt(entry: Entry, data: ObservedData): EpochMs {
+  return data[0] === 'passive' ? Math.min(data[2], entry.at) : entry.at;
 }
 
 /** An answer that is no refusal shows that the trouble behind a gate is over. */
@@ -126,6 +132,7 @@ function openGates(flight: Flight, status: number): void {
 function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<Pool> | null {
   if (data[4].length === 0) return null;
   const seen = new Set<Pool>();
+  const at = seenAt(entry, data);
   for (const row of data[4]) {
     const pool = poolAt(state, entry, row[0]);
     if (pool === null) continue;
@@ -137,11 +144,11 @@ function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<P
       resetAt: row[4],
       resetIn: row[5],
       windowMs: row[6],
-      at: entry.at,
+      at,
       sentAt: data[2],
       date: data[3],
     });
-    if (news.newWindow) pool.spending.restart(entry.at);
+    if (news.newWindow) pool.spending.restart(at);
     seen.add(pool);
   }
   return seen;
@@ -168,6 +175,7 @@ function charge(
   flight: Flight | null,
   index: number,
   units: number,
+  at: EpochMs,
 ): void {
   const pool = poolAt(state, entry, index);
   if (pool === null) return;
@@ -176,7 +184,7 @@ function charge(
     if (hold.open) (flight.charges ??= new Map()).set(pool, units);
     return;
   }
-  if (units > 0) pool.settle(pool.hold(units, entry.at), units, entry.at, false);
+  if (units > 0) pool.settle(pool.hold(units, at), units, at, false);
 }
 
 function throttle(state: EngineState, entry: Entry, row: ObservedData[5][number]): void {

@@ -1,11 +1,12 @@
 import type { ArrivedInput, IntentInput } from '../engine.ts';
 import type { RequestHead } from '../head.ts';
-import { requestId } from '../ledger/expand.ts';
-import { FLAG_INTENT } from '../ledger/layout.ts';
+import { decidedCount, requestId } from '../ledger/expand.ts';
+import { FLAG_INTENT, type DecidedData } from '../ledger/layout.ts';
 import type { Provider } from '../provider.ts';
 import type { JsonObject } from '../units.ts';
 import type { Arrivals, Considered } from './arrivals.ts';
 import type { Core } from './engine.ts';
+import { entryOf } from './entries.ts';
 
 /** Answers "may I?" without sending anything: the same rules and pools, nothing set aside. */
 export class Intents {
@@ -20,6 +21,10 @@ export class Intents {
   /** @throws when the provider is unknown: the caller checks names first. */
   ask(input: IntentInput): void {
     const { core } = this;
+    if (input.denied !== undefined) {
+      this.deny(input, input.denied);
+      return;
+    }
     const provider = core.options.provider(input.provider ?? '');
     if (provider === undefined) throw new Error(`no provider \`${input.provider ?? ''}\``);
     const considered = this.arrivals.consider(asArrived(input, provider), false);
@@ -39,6 +44,47 @@ export class Intents {
       waitMs,
       reason: judged.reason === '' ? null : judged.reason,
       evaluation: evaluationOf(considered, input),
+    });
+  }
+
+  /** Unknown names never silently allow, and nothing can be asked about them. */
+  private deny(input: IntentInput, reason: string): void {
+    const { core } = this;
+    const { agent, identity, workload, scope, at } = input;
+    const code = 'RL_INVALID';
+    const { maxWaitMs } = core.policy.defaults;
+    const data: DecidedData = [
+      'reject',
+      code,
+      reason,
+      '',
+      '',
+      '',
+      '',
+      '',
+      input.urgency,
+      maxWaitMs,
+      core.policy.hash,
+      [],
+      [],
+      -1,
+      null,
+      null,
+      FLAG_INTENT,
+      null,
+      [],
+    ];
+    const seq = core.state.nextSeq;
+    const who = { agent, identity, workload, scope, provider: '' };
+    core.record(entryOf('decided', seq, decidedCount(data), at.wall, seq, who, [], data));
+    core.effects.push({
+      type: 'answer',
+      key: input.key,
+      id: requestId(seq),
+      decision: 'deny_with_reason',
+      waitMs: 0,
+      reason,
+      evaluation: { code },
     });
   }
 }
