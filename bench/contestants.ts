@@ -32,7 +32,11 @@ const lineOf = (started: Started): { readonly proxy: string; readonly ca?: strin
   JSON.parse(started.line) as { proxy: string; ca?: string };
 
 /** The configuration that sends both APIs to the origins of the stage. */
-export function configure(stage: Stage, name: string): { config: string; data: string } {
+function configure(
+  stage: Stage,
+  name: string,
+  openai = stage.ports.http,
+): { config: string; data: string } {
   const folder = join(stage.folder, name);
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'ratelord.yaml');
@@ -50,15 +54,15 @@ ${roots}    hosts: [${PLAIN_HOST}, ${TLS_HOST}]
       api.github.com: http://127.0.0.1:${String(node)}
   openai:
     origins:
-      api.openai.com: http://127.0.0.1:${String(http)}
+      api.openai.com: http://127.0.0.1:${String(openai)}
 `,
   );
   return { config, data: join(folder, 'data') };
 }
 
 /** Settings of the daemon's own start, besides the program. */
-export function serveArguments(stage: Stage, name: string): string[] {
-  const { config, data } = configure(stage, name);
+export function serveArguments(stage: Stage, name: string, openai?: number): string[] {
+  const { config, data } = configure(stage, name, openai);
   const ports = ['--listen', '127.0.0.1:0', '--api', '127.0.0.1:0'];
   return ['serve', '--config', config, '--data', data, ...ports];
 }
@@ -75,14 +79,24 @@ function ours(name: string, process: Started): Contestant {
   };
 }
 
-/** @param options for Node itself, e.g. to profile */
+export interface RatelordOptions {
+  /** For Node itself, e.g. to profile. */
+  readonly node?: readonly string[];
+  /** Port of the OpenAI origin; absent: the static one. */
+  readonly openai?: number;
+}
+
 export async function startRatelord(
   stage: Stage,
-  options: readonly string[] = [],
+  { node = [], openai }: RatelordOptions = {},
 ): Promise<Contestant> {
-  const command = [process.execPath, ...options, LAUNCHER, ...serveArguments(stage, 'ratelord')];
+  const serve = serveArguments(stage, openai === undefined ? 'ratelord' : 'streams', openai);
+  const command = [process.execPath, ...node, LAUNCHER, ...serve];
   const log = join(stage.folder, 'ratelord.log');
-  return ours('ratelord', await start({ name: 'ratelord', core: 'test', command, ready: 'line', log }));
+  return ours(
+    'ratelord',
+    await start({ name: 'ratelord', core: 'test', command, ready: 'line', log }),
+  );
 }
 
 export async function startVariant(
@@ -115,7 +129,12 @@ export async function startNginxPeer(stage: Stage, tls: boolean): Promise<Contes
   if (tls && certificate === null) throw new Error('no certificate: openssl is not installed');
   const started = await startNginxProxy(folder, port, tls ? https : http, certificate);
   const scheme = tls ? 'https' : 'http';
-  return { name: 'nginx', process: started, url: `${scheme}://127.0.0.1:${String(port)}`, ...DIRECT };
+  return {
+    name: 'nginx',
+    process: started,
+    url: `${scheme}://127.0.0.1:${String(port)}`,
+    ...DIRECT,
+  };
 }
 
 export async function startMitmdump(stage: Stage, intercepting: boolean): Promise<Contestant> {

@@ -88,15 +88,21 @@ export async function start(options: StartOptions): Promise<Started> {
 
 /** Ends whatever this run started and that still lives. */
 export function stopAll(): void {
-  for (const child of living.values()) child.kill('SIGKILL');
+  // nginx's workers outlive a master that is killed.
+  for (const pid of living.keys()) for (const one of family(pid).reverse()) kill(one);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended already.
+  }
 }
 
 async function stop(child: ChildProcess, exited: Promise<number>): Promise<void> {
   child.kill('SIGTERM');
-  const gone = await Promise.race([
-    exited.then(() => true),
-    sleep(12_000, false, { ref: false }),
-  ]);
+  const gone = await Promise.race([exited.then(() => true), sleep(12_000, false, { ref: false })]);
   if (!gone) child.kill('SIGKILL');
   await exited;
 }

@@ -31,14 +31,17 @@ const context =
     : createSecureContext({ ca: readFileSync(job.through.ca), minVersion: 'TLSv1.3' });
 
 const WARM_MS = 200;
+const started = performance.now();
 const latencies: number[] = [];
 let failed = 0;
+/** Answered from the first moment on, for what the process under test spent since then. */
+let answered = 0;
 let measuring = false;
 let over = false;
 
 /** Bytes of a response's head and content, or 0 while the head is not whole. */
 function lengthOf(chunk: Buffer): number {
-  const head = chunk.latin1Slice(0, Math.min(chunk.length, 4096));
+  const head = chunk.toString('latin1', 0, Math.min(chunk.length, 4096));
   const end = head.indexOf('\r\n\r\n');
   if (end < 0) return 0;
   if (!head.startsWith('HTTP/1.1 2')) failed += 1;
@@ -77,6 +80,7 @@ class Line {
       this.head = this.expected === 0 ? all : null;
     }
     if (this.expected === 0 || this.received < this.expected) return;
+    answered += 1;
     if (measuring) latencies.push(performance.now() - this.since);
     this.answered(this);
   }
@@ -96,7 +100,7 @@ function open(opened: (socket: Socket) => void, lost: () => void): void {
     }
     raw.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
     raw.once('data', (answer: Buffer) => {
-      if (!/^HTTP\/1\.[01] 200/.test(answer.latin1Slice(0, 16))) {
+      if (!/^HTTP\/1\.[01] 200/.test(answer.toString('latin1', 0, 16))) {
         lost();
         return;
       }
@@ -203,7 +207,8 @@ setTimeout(() => {
     latencies.sort((a, b) => a - b);
     const at = (share: number): number =>
       Math.round((latencies[Math.floor((latencies.length - 1) * share)] ?? 0) * 1000);
-    const seen = { requests: latencies.length, duration_us: took * 1000, failed };
+    const elapsed = { answered, elapsed_us: (performance.now() - started) * 1000 };
+    const seen = { requests: latencies.length, duration_us: took * 1000, failed, ...elapsed };
     process.stdout.write(`${JSON.stringify({ ...seen, p50: at(0.5), p99: at(0.99) })}\n`, () =>
       process.exit(0),
     );

@@ -1,10 +1,10 @@
 /** Load on a server, and what it cost the process under test. */
-import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { which } from '../machine.ts';
-import { pinned, type Started } from '../processes.ts';
+import type { Started } from '../processes.ts';
+import { runJson } from '../run-json.ts';
 
 /** What one run of the load saw. Times in microseconds. */
 export interface Sample {
@@ -42,6 +42,9 @@ interface Counted {
   readonly failed: number;
   readonly p50: number;
   readonly p99: number;
+  /** Where more was sent than measured: all of it. */
+  readonly answered?: number;
+  readonly elapsed_us?: number;
 }
 
 const WRK_SCRIPT = fileURLToPath(new URL('wrk.lua', import.meta.url));
@@ -61,8 +64,8 @@ export async function apply(load: Load, under: Started | null, folder: string): 
     p99: seen.p99,
     failed: seen.failed,
     requests: seen.requests,
-    cpu: seen.requests === 0 ? 0 : cpu / seen.requests,
-    busy: cpu / seen.duration_us,
+    cpu: seen.requests === 0 ? 0 : cpu / (seen.answered ?? seen.requests),
+    busy: cpu / (seen.elapsed_us ?? seen.duration_us),
   };
 }
 
@@ -74,32 +77,15 @@ function runWrk(wrk: string, load: Load, folder: string): Promise<Counted> {
     env['BENCH_BODY_FILE'] = file;
   }
   const settings = ['-t', '1', '-c', String(load.connections), '-d', `${String(load.seconds)}s`];
-  return collect(
-    [wrk, ...settings, '--timeout', '10s', '-s', WRK_SCRIPT, load.url],
-    env,
-    load.seconds,
-  );
+  const command = [wrk, ...settings, '--timeout', '10s', '-s', WRK_SCRIPT, load.url];
+  return runJson('rest', command, env, allowed(load));
 }
 
 function generate(load: Load): Promise<Counted> {
   const job = JSON.stringify(load);
-  return collect([process.execPath, GENERATOR], { BENCH_JOB: job }, load.seconds);
+  return runJson('rest', [process.execPath, GENERATOR], { BENCH_JOB: job }, allowed(load));
 }
 
-function collect(
-  command: readonly string[],
-  env: Readonly<Record<string, string>>,
-  seconds: number,
-): Promise<Counted> {
-  const [program = '', ...args] = pinned('rest', command);
-  return new Promise((resolve, reject) => {
-    const options = { env: { ...process.env, ...env }, timeout: (seconds + 20) * 1000 };
-    execFile(program, args, options, (error, stdout, stderr) => {
-      const line = stdout.trim().split('\n').at(-1) ?? '';
-      if (error !== null || !line.startsWith('{')) {
-        const why = stderr.trim() === '' ? (error?.message ?? stdout) : stderr;
-        reject(new Error(`the load ended badly: ${why}`));
-      } else resolve(JSON.parse(line) as Counted);
-    });
-  });
+function allowed(load: Load): number {
+  return (load.seconds + 20) * 1000;
 }

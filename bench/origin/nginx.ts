@@ -40,7 +40,10 @@ async function startNginx(
     .map((kind) => `  ${kind}_temp_path ${join(folder, 'temp', kind)};`)
     .join('\n');
   const file = join(folder, 'nginx.conf');
-  writeFileSync(file, `pid ${join(folder, 'nginx.pid')};\n${COMMON}http {\n${temp}${HTTP}${http}}\n`);
+  writeFileSync(
+    file,
+    `pid ${join(folder, 'nginx.pid')};\n${COMMON}http {\n${temp}${HTTP}${http}}\n`,
+  );
   const command = [nginx, '-c', file, '-p', folder, '-e', 'stderr'];
   return start({ name, core, command, ready: { port } });
 }

@@ -1,6 +1,7 @@
 /** The API's listener, with everything it shows and may change. */
 import type { Config } from '../config/config.ts';
 import { secretReader } from '../config/secret.ts';
+import type { RegisteredIdentity } from '../core/governor/registry.ts';
 import { expand } from '../core/ledger/expand.ts';
 import type { Provider } from '../core/provider.ts';
 import { createEngineView } from '../query/engine-view.ts';
@@ -26,6 +27,8 @@ export interface ApiParts {
   readonly meter: RequestMeter;
   readonly facts: DaemonFacts;
   readonly log: Logger;
+  registered(identity: RegisteredIdentity): void;
+  deleted(id: string): void;
 }
 
 /** Rejects with a `StartError` when the token cannot be read or the address not be had. */
@@ -49,6 +52,8 @@ export async function openApi(parts: ApiParts): Promise<ApiListener> {
     // Whatever a reporter calls a credential: hashed, so that no two names share their beginning.
     hashOpaque: (text) => parts.hasher.hash(`reported:${text}`),
     view: (id) => identityViews(identities, governor).find((one) => one.id === id) ?? null,
+    registered: (identity) => parts.registered(identity),
+    deleted: (id) => parts.deleted(id),
     reload: () => desk.reload(),
   });
   const token = config.api.token?.reveal() ?? null;

@@ -1,6 +1,7 @@
 /** What the API may change. */
 import type { AnswerEffect } from '../core/engine.ts';
 import type { Governor } from '../core/governor/engine.ts';
+import type { RegisteredIdentity } from '../core/governor/registry.ts';
 import type { RequestHead } from '../core/head.ts';
 import { field } from '../core/head.ts';
 import type { ObservedData } from '../core/ledger/layout.ts';
@@ -29,6 +30,9 @@ export interface ControlParts {
   /** Hash of what a reporter says instead of a credential. */
   hashOpaque(text: string): string;
   view(id: string): IdentityView | null;
+  /** An identity came or went: whoever polls it is told. */
+  registered(identity: RegisteredIdentity): void;
+  deleted(id: string): void;
   reload(): { readonly ok: boolean; readonly problems: readonly string[] };
 }
 
@@ -175,7 +179,10 @@ function registerIdentity(parts: ControlParts, input: IdentityInput): IdentityRe
   if (!parts.providers.has(input.provider)) {
     return invalid('provider', `no provider \`${input.provider}\``);
   }
-  if (parts.identities.has(input.provider, input.id) || parts.identities.isConfigured(input.id)) {
+  // Ids are deleted and asked about without their provider: one is one identity everywhere.
+  const taken =
+    parts.governor.state.registry.has(input.id) || parts.identities.isConfigured(input.id);
+  if (taken || parts.identities.has(input.provider, input.id)) {
     return { ok: false, why: 'exists', member: 'id', reason: `\`${input.id}\` is there already` };
   }
   let hash = input.credentialHash === null ? null : parts.hashOpaque(input.credentialHash);
@@ -192,6 +199,7 @@ function registerIdentity(parts: ControlParts, input: IdentityInput): IdentityRe
   const registered = parts.governor.state.registry.get(input.id);
   if (registered === undefined) throw new Error('a registered identity is not in the registry');
   parts.identities.register(registered);
+  parts.registered(registered);
   const view = parts.view(input.id);
   if (view === null) throw new Error('a registered identity has no view');
   return { ok: true, identity: view };
@@ -201,6 +209,7 @@ function deleteIdentity(parts: ControlParts, id: string): ReturnType<Control['de
   const registered = parts.governor.state.registry.get(id);
   if (registered === undefined) return parts.identities.isConfigured(id) ? 'configured' : 'unknown';
   parts.identities.remove(registered);
+  parts.deleted(id);
   note(parts, 'identity_deleted', id, registered.provider, {});
   return 'deleted';
 }

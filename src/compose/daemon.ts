@@ -1,6 +1,8 @@
 /** The daemon: everything constructed, connected, started, and ended in order. */
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { secretReader } from '../config/secret.ts';
+import type { RegisteredIdentity } from '../core/governor/registry.ts';
 import type { Provider } from '../core/provider.ts';
 import type { JsonObject } from '../core/units.ts';
 import { GLOBAL, SYSTEM } from '../core/units.ts';
@@ -14,9 +16,10 @@ import { createAgentDirectory } from './agents.ts';
 import { openApi } from './api.ts';
 import { systemClock } from './clock.ts';
 import { openEngineRoom, type EngineRoom } from './engine-room.ts';
+import type { PolledIdentity } from './identities.ts';
 import { createLogger, type Logger } from './logging.ts';
 import { openPolicyDesk, type PolicyDesk } from './policy-desk.ts';
-import { startPolls, type Poll } from './polls.ts';
+import { createPolls, type Polls } from './polls.ts';
 import { providersOf } from './providers.ts';
 import { openProxy, type RunningProxy } from './proxy.ts';
 import { createRoutingTable, governedHosts } from './routing.ts';
@@ -78,6 +81,7 @@ class Assembly {
   private room: EngineRoom | null = null;
   private proxy: RunningProxy | null = null;
   private listener: ApiListener | null = null;
+  private polls: Polls | null = null;
   private ready = false;
 
   constructor(options: DaemonOptions, log: Logger, dir: DataDir) {
@@ -101,16 +105,17 @@ class Assembly {
     const authority = this.openAuthority();
     const proxy = await this.openProxy(room, authority);
     this.proxy = proxy;
-    const listener = await this.openApi(room, desk, authority, proxy);
-    this.listener = listener;
-    proxy.own({ host: listener.host, port: listener.port });
-    const stopPolls = startPolls(this.polls(room, proxy), {
+    this.polls = createPolls({
       driver: room.driver,
       upstream: proxy.upstream,
       onFailure: (provider, identity, code) => {
         this.note('provider_error', { kind: 'poll', code }, { provider, identity });
       },
     });
+    const listener = await this.openApi(room, desk, authority, proxy);
+    this.listener = listener;
+    proxy.own({ host: listener.host, port: listener.port });
+    this.startPolls(room);
     this.note('system_started', {
       version: this.options.version,
       mode: config.mode,
@@ -144,7 +149,7 @@ class Assembly {
         log.error({ error: text }, 'unexpected failure');
         this.remark('an unexpected failure happened; the log has it');
       },
-      stop: () => (stopping ??= this.stop(stopPolls)),
+      stop: () => (stopping ??= this.stop()),
     };
   }
 
@@ -210,19 +215,36 @@ class Assembly {
     const { config, env } = this.options;
     const { providers, meter, log } = this;
     const { hasher } = this.dir;
-    return openApi({ config, env, room, desk, providers, hasher, meter, facts, log });
+    return openApi({
+      ...{ config, env, room, desk, providers, hasher, meter, facts, log },
+      registered: (identity) => this.pollRegistered(identity),
+      deleted: (id) => this.polls?.stop(id),
+    });
   }
 
-  private polls(room: EngineRoom, proxy: RunningProxy): Poll[] {
-    if (this.options.config.mode === 'observe') return [];
-    return room.identities.polled().flatMap((identity) => {
-      const provider = this.providers.get(identity.provider);
-      const mounted = provider === undefined ? null : proxy.routes.mount(provider.id, '');
-      const secret = identity.secret.reveal();
-      if (provider?.poll === undefined || mounted === null || !secret.ok) return [];
-      const credentialHash = this.dir.hasher.hash(secret.value);
-      return [{ identity, provider, route: mounted.route, credentialHash }];
-    });
+  private startPolls(room: EngineRoom): void {
+    for (const identity of room.identities.polled()) this.poll(identity);
+    for (const identity of room.governor.state.registry.values()) this.pollRegistered(identity);
+  }
+
+  private pollRegistered(identity: RegisteredIdentity): void {
+    const { room, options } = this;
+    const { credential } = identity;
+    const secret = credential === null ? null : secretReader(options.env, (p) => p)(credential);
+    const found = secret?.ok === true ? secret.value : null;
+    const polled = room?.identities.polledAs(identity, found) ?? null;
+    if (polled !== null) this.poll(polled);
+  }
+
+  /** In `observe` mode nothing is sent that no client asked for. */
+  private poll(identity: PolledIdentity): void {
+    const provider = this.providers.get(identity.provider);
+    const mounted = this.proxy?.routes.mount(identity.provider, '') ?? null;
+    const secret = identity.secret.reveal();
+    if (this.options.config.mode === 'observe' || !secret.ok) return;
+    if (provider?.poll === undefined || mounted === null) return;
+    const credentialHash = this.dir.hasher.hash(secret.value);
+    this.polls?.start({ identity, provider, route: mounted.route, credentialHash });
   }
 
   private note(
@@ -237,11 +259,11 @@ class Assembly {
     this.room?.driver.step({ type: 'note', at, event, agent: SYSTEM, ...about, payload });
   }
 
-  private async stop(stopPolls: () => void): Promise<void> {
+  private async stop(): Promise<void> {
     const { room } = this;
     this.ready = false;
     removeDaemonFile(this.dir.path, process.pid);
-    stopPolls();
+    this.polls?.close();
     room?.driver.step({ type: 'closing', at: this.clock.now() });
     await this.proxy?.close(GRACE_MS);
     if (room !== null) {

@@ -112,6 +112,12 @@ export class IdentityDirectory {
     });
   }
 
+  /** A registered identity that is to be polled; `null` when it is not, or has no credential. */
+  polledAs(identity: RegisteredIdentity, secret: Secret | null): PolledIdentity | null {
+    const { id, provider, pollMs } = identity;
+    return pollMs === null || secret === null ? null : { id, provider, pollMs, secret };
+  }
+
   get configured(): readonly IdentityConfig[] {
     return this.#configured;
   }

@@ -1,9 +1,10 @@
 /** The ledger and what its fold gives back at a start. */
 import { evolve } from '../core/governor/evolve.ts';
+import { loadState, saveState } from '../core/governor/saved-state.ts';
 import { EngineState } from '../core/governor/state.ts';
 import { FOLD_VERSION } from '../core/ledger/layout.ts';
 import type { Clock, LedgerStore } from '../core/ports.ts';
-import type { Seq } from '../core/units.ts';
+import type { JsonObject, Seq } from '../core/units.ts';
 
 export interface Restored {
   readonly state: EngineState;
@@ -21,7 +22,7 @@ export function restoreState(store: LedgerStore): Restored {
   let fromSnapshot = false;
   if (usable) {
     try {
-      state.load(snapshot.state as Parameters<EngineState['load']>[0]);
+      loadState(state, snapshot.state as JsonObject);
       after = snapshot.seq;
       fromSnapshot = true;
     } catch {
@@ -69,7 +70,7 @@ export function keepSnapshots(
       version: FOLD_VERSION,
       seq: state.nextSeq - 1,
       at: wall,
-      state: state.save(wall),
+      state: saveState(state, wall),
     });
   };
   const timer = setInterval(take, SNAPSHOT_EVERY_MS);

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import { problemText } from '../config/problem.ts';
 import { loadPolicy } from '../config/policy/load.ts';
 import { pollFile, PolicyHolder } from '../config/policy/watch.ts';
+import { writtenIn } from '../config/policy/written.ts';
 import type { CompiledPolicy } from '../core/policy/types.ts';
 import type { EpochMs } from '../core/units.ts';
 import type { Logger } from './logging.ts';
@@ -35,6 +36,7 @@ export function openPolicyDesk(
     loadedAt: now(),
     notices: first.notices.map(problemText),
     refused: [],
+    written: writtenIn(config.policyFile, first.policy),
   };
   const holder = new PolicyHolder({
     path: config.policyFile,
@@ -42,7 +44,13 @@ export function openPolicyDesk(
     names,
     watch: pollFile(POLICY_POLL_MS),
     onPolicy(policy, notices) {
-      standing = { policy, loadedAt: now(), notices: notices.map(problemText), refused: [] };
+      standing = {
+        policy,
+        loadedAt: now(),
+        notices: notices.map(problemText),
+        refused: [],
+        written: writtenIn(config.policyFile, policy),
+      };
       apply(policy);
       log.info({ hash: policy.hash }, 'policy reloaded');
     },

@@ -1,5 +1,5 @@
-/** A compiled policy as readers see it. */
-import type { CompiledPolicy, Matcher } from '../core/policy/types.ts';
+/** A compiled policy as readers see it: as it was written. */
+import type { CompiledPolicy } from '../core/policy/types.ts';
 import type { EpochMs, JsonObject } from '../core/units.ts';
 import type { PolicyView } from '../query/ports.ts';
 
@@ -8,10 +8,12 @@ export interface PolicyStanding {
   readonly loadedAt: EpochMs;
   readonly notices: readonly string[];
   readonly refused: readonly string[];
+  /** The file's content; `null` when it has changed since and was not taken over. */
+  readonly written: JsonObject | null;
 }
 
 export function policyView(standing: PolicyStanding, mode: 'enforce' | 'observe'): PolicyView {
-  const { policy } = standing;
+  const { policy, written } = standing;
   return {
     hash: policy.hash,
     source: policy.source,
@@ -21,33 +23,17 @@ export function policyView(standing: PolicyStanding, mode: 'enforce' | 'observe'
       max_wait_s: policy.defaults.maxWaitMs / 1000,
       priority: policy.defaults.priority,
     },
-    limits: policy.limits.map((limit) => ({
-      id: limit.id,
-      match: keysOf(limit.match),
-      per: limit.per,
-      quota: limit.quota,
-      unit: limit.unit,
-      window_s: limit.windowMs / 1000,
-      kind: limit.kind,
-    })),
-    reserve: policy.reserves.map(({ id, share, match }) => ({ id, share, match: keysOf(match) })),
-    agents: policy.agents.map(({ priority, weight }) => ({
-      ...(priority === undefined ? {} : { priority }),
-      ...(weight === undefined ? {} : { weight }),
-    })),
-    rules: policy.rules.map((rule): JsonObject => ({
-      id: rule.id,
-      match: keysOf(rule.match),
-      when: rule.when?.source ?? null,
-      scheduled: rule.during !== null,
-      action: rule.action.kind,
-      reason: rule.reason,
-    })),
+    limits: partsOf(written, 'limits') ?? policy.limits.map(({ id }) => ({ id })),
+    reserve: partsOf(written, 'reserve') ?? policy.reserves.map(({ id }) => ({ id })),
+    agents: partsOf(written, 'agents') ?? [],
+    rules: partsOf(written, 'rules') ?? policy.rules.map(({ id }) => ({ id })),
     notices: standing.notices,
     refused: standing.refused,
   };
 }
 
-function keysOf(match: Matcher): readonly string[] {
-  return match.tests.map((test) => test.key);
+function partsOf(written: JsonObject | null, name: string): readonly JsonObject[] | null {
+  if (written === null) return null;
+  const parts = written[name];
+  return Array.isArray(parts) ? (parts as readonly JsonObject[]) : [];
 }

@@ -1,4 +1,4 @@
-/** Asking providers that can be asked: free requests on behalf of configured identities. */
+/** Asking providers that can be asked: free requests on behalf of identities. */
 import type { Provider } from '../core/provider.ts';
 import { SYSTEM } from '../core/units.ts';
 import type { EngineDriver, Route } from '../proxy/ports.ts';
@@ -22,16 +22,31 @@ export interface PollDeps {
   onFailure(provider: string, identity: string, code: string): void;
 }
 
-/** Starts polling; the first poll of each is at once. Returns the way to stop. */
-export function startPolls(polls: readonly Poll[], deps: PollDeps): () => void {
-  const timers = polls.map((poll) => {
-    runPoll(poll, deps);
-    const timer = setInterval(() => runPoll(poll, deps), poll.identity.pollMs);
-    timer.unref();
-    return timer;
-  });
-  return () => {
-    for (const timer of timers) clearInterval(timer);
+export interface Polls {
+  /** Polls at once and then regularly; replaces an earlier one of the same identity. */
+  start(poll: Poll): void;
+  stop(identity: string): void;
+  close(): void;
+}
+
+export function createPolls(deps: PollDeps): Polls {
+  const timers = new Map<string, NodeJS.Timeout>();
+  const stop = (identity: string): void => {
+    clearInterval(timers.get(identity));
+    timers.delete(identity);
+  };
+  return {
+    start(poll) {
+      stop(poll.identity.id);
+      runPoll(poll, deps);
+      const timer = setInterval(() => runPoll(poll, deps), poll.identity.pollMs);
+      timer.unref();
+      timers.set(poll.identity.id, timer);
+    },
+    stop,
+    close() {
+      for (const identity of [...timers.keys()]) stop(identity);
+    },
   };
 }
 

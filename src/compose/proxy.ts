@@ -68,9 +68,11 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
   const tunnels = createTunnels({ ...shared, dial: (target) => dial(target, guard) });
 
   const inside = createInside({ handle, upgrade });
+  const silent = new Set<Socket>();
   const connect = createConnectHandler({
     ...shared,
     tunnels,
+    silent,
     accept: (socket, way) => inside.accept(socket, way),
     notice: (notice) => parts.notice(tlsText(notice)),
   });
@@ -95,17 +97,18 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
     },
     async close(graceMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      const closeIdle = (): void => {
+        for (const socket of silent) socket.destroy();
+        server.closeIdleConnections();
+        inside.close();
+      };
       tunnels.close();
-      server.closeIdleConnections();
-      inside.close();
+      closeIdle();
       const hurry = setTimeout(() => {
         inside.destroy();
         for (const socket of sockets) socket.destroy();
       }, graceMs);
-      const idle = setInterval(() => {
-        server.closeIdleConnections();
-        inside.close();
-      }, 50);
+      const idle = setInterval(closeIdle, 50);
       await closed;
       clearTimeout(hurry);
       clearInterval(idle);

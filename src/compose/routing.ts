@@ -32,7 +32,9 @@ export function createRoutingTable(config: Config, providers: readonly Provider[
   const suffixes: [string, Member][] = [];
   for (const member of members) {
     const mount = originOf(member.config?.origin ?? member.provider.origin);
-    const hosts = [...member.provider.hosts, ...(member.config?.hosts ?? []), mount.host];
+    const bases = (member.config?.baseUrls ?? []).map((url) => originOf(url).host);
+    const listedHosts = member.config?.hosts ?? [];
+    const hosts = [...member.provider.hosts, ...listedHosts, ...bases, mount.host];
     for (const listed of hosts) {
       const host = withoutPort(listed);
       if (host.startsWith('.')) suffixes.push([host, member]);
@@ -127,7 +129,9 @@ function isListedPort(member: Member, scheme: Scheme, host: string, port: number
 }
 
 function routeOf(member: Member, scheme: Scheme, host: string, port: number): Route {
-  const mapped = member.config?.origins[host];
+  const named = host.includes(':') ? `[${host}]` : host;
+  const origins = member.config?.origins;
+  const mapped = origins?.[`${named}:${String(port)}`] ?? origins?.[host] ?? origins?.[named];
   const dial: Dial =
     mapped === undefined
       ? {

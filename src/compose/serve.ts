@@ -20,10 +20,14 @@ export async function serve(options: ServeOptions): Promise<number> {
     process.stderr.write(`ratelord: ${error.message}\n`);
     return 1;
   }
-  announce(daemon);
   // A fault in one exchange must not end everybody else's.
   process.on('uncaughtException', (error) => daemon.fault(error));
   process.on('unhandledRejection', (error) => daemon.fault(error));
+  return untilStopped(daemon, options);
+}
+
+/** Listens to signals, says that it is ready, and resolves with the exit code. */
+function untilStopped(daemon: Daemon, options: ServeOptions): Promise<number> {
   return new Promise((resolve) => {
     const ends: (() => void)[] = [];
     const stop = (why: string): void => {
@@ -54,6 +58,8 @@ export async function serve(options: ServeOptions): Promise<number> {
         stop: () => stop('nobody uses it any more'),
       }),
     );
+    // Last: whoever reads it may send a signal at once.
+    announce(daemon);
   });
 }
 

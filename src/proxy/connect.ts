@@ -52,6 +52,8 @@ export interface ConnectDeps {
   notice(notice: ConnectNotice): void;
   /** From the 200 to the end of the handshake; default 10 s. */
   readonly handshakeTimeoutMs?: DurationMs;
+  /** Filled with tunnels in which nothing was said yet: a stopping daemon need not wait for them. */
+  readonly silent?: Set<Socket>;
 }
 
 type ConnectHandler = (req: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -147,7 +149,9 @@ function open(deps: ConnectDeps, client: Socket, head: Buffer, opening: Opening)
   const over = (): void => clearTimeout(deadline);
   client.once('close', over);
   client.write(ESTABLISHED);
+  deps.silent?.add(client);
   sniff(client, head, (spoken) => {
+    deps.silent?.delete(client);
     if (spoken === 'tls' && opening.governed.https) {
       handshaking = true;
       intercept(deps, client, opening, over);

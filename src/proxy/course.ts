@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Effect, Ending, RespondEffect } from '../core/engine.ts';
 import type { RequestHead, ResponseHead } from '../core/head.ts';
 import type { Provider } from '../core/provider.ts';
+import { formatAuthority } from './authority.ts';
 import { credentialHash } from './credential.ts';
 import { addDecision, passedAnyway } from './decided.ts';
 import type { Decided } from './decided.ts';
@@ -296,11 +297,12 @@ export class Course implements Attendant, RelayHost {
     const { target, sifted, req } = this;
     const { scheme, host, port } = target.route;
     const authority = host.includes(':') ? `[${host}]` : host;
-    const local = `${req.socket.localAddress ?? '127.0.0.1'}:${String(req.socket.localPort ?? 0)}`;
+    const { localAddress = '127.0.0.1', localPort = 0 } = req.socket;
+    const named = sifted.host ?? '';
     rewriteLinks(fields, {
       routes: this.deps.routes(),
       requested: `${scheme}://${authority}:${String(port)}${target.path}`,
-      self: `http://${sifted.host ?? local}${target.agentPrefix}`,
+      self: `http://${named === '' ? formatAuthority(localAddress, localPort) : named}${target.agentPrefix}`,
     });
   }
 

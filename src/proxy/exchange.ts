@@ -31,11 +31,17 @@ interface Fault {
 /** What two parsers could read differently, which Node's own lets pass (RFC 9112 sections 3.2, 6). */
 function messageFault(req: IncomingMessage, sifted: SiftedRequest): Fault | null {
   const bad = (reason: string): Fault => ({ code: 'RL_BAD_REQUEST', values: { reason } });
+  // Node's parser takes HTTP/0.9 and 2.0 request lines too, whose framing has other rules.
+  if (req.httpVersionMajor !== 1) return bad('only HTTP/1.1 and HTTP/1.0 are served');
   if (sifted.hosts > 1) return bad('the request has more than one Host field');
   if (sifted.chunked) {
     if (req.httpVersionMinor === 0) return bad('Transfer-Encoding has no meaning in HTTP/1.0');
     if (sifted.contentLength !== undefined) {
       return bad('the request has both Content-Length and Transfer-Encoding');
+    }
+    // The parser takes only the last coding off: what is under it would reach the origin unnamed.
+    if (sifted.codings !== 'chunked') {
+      return bad('no transfer coding but a single `chunked` is understood');
     }
   }
   if (sifted.expect) {
@@ -67,23 +73,22 @@ function openExchange(
   target: Target,
 ): void {
   let caller = NOBODY;
-  if (target.route.provider !== null || sifted.own !== null) {
-    const inside = way.kind === 'inside' ? way.proxyAuthorization : undefined;
-    const result = identifyCaller(
-      {
-        own: sifted.own,
-        pathAgent: target.agent,
-        proxyAuthorization: sifted.proxyAuthorization ?? inside,
-      },
-      deps.agents,
-    );
-    if (result.ok) caller = result.caller;
-    else if (deps.settings.mode() === 'enforce') {
-      const code = result.status === 407 ? 'RL_AGENT' : 'RL_BAD_REQUEST';
-      const failure = { code, values: { reason: result.message } } as const;
-      sendOwn(req, res, failureAnswer(failure, sifted.accept), sifted.expect);
-      return;
-    }
+  const inside = way.kind === 'inside' ? way.proxyAuthorization : undefined;
+  // Also where nothing is governed: who must identify itself must do so for every host.
+  const result = identifyCaller(
+    {
+      own: sifted.own,
+      pathAgent: target.agent,
+      proxyAuthorization: sifted.proxyAuthorization ?? inside,
+    },
+    deps.agents,
+  );
+  if (result.ok) caller = result.caller;
+  else if (deps.settings.mode() === 'enforce') {
+    const code = result.status === 407 ? 'RL_AGENT' : 'RL_BAD_REQUEST';
+    const failure = { code, values: { reason: result.message } } as const;
+    sendOwn(req, res, failureAnswer(failure, sifted.accept), sifted.expect);
+    return;
   }
   new Course(deps, req, res, sifted, target).start(caller);
 }

@@ -31,6 +31,7 @@ export const RESPONSE = {
   link: 6,
   location: 7,
   contentEncoding: 8,
+  transferEncoding: 9,
 } as const;
 
 /** Names are the client's to choose, so what is remembered of them is bounded. */
@@ -80,7 +81,7 @@ export const RESPONSE_NAMES = new Names(
     'keep-alive': RESPONSE.drop,
     'proxy-connection': RESPONSE.drop,
     te: RESPONSE.drop,
-    'transfer-encoding': RESPONSE.drop,
+    'transfer-encoding': RESPONSE.transferEncoding,
     upgrade: RESPONSE.drop,
     connection: RESPONSE.connection,
     'content-length': RESPONSE.contentLength,
@@ -129,6 +130,8 @@ export class SiftedRequest {
   hosts = 0;
   contentLength: string | undefined = undefined;
   chunked = false;
+  /** Transfer codings in lower case, `''` when there are none. */
+  codings = '';
   proxyAuthorization: string | undefined = undefined;
   via = '';
   accept = '';
@@ -159,6 +162,7 @@ export class SiftedRequest {
         return;
       case REQUEST.transferEncoding:
         this.chunked = true;
+        this.codings = joined(this.codings, value.trim().toLowerCase());
         return;
       case REQUEST.proxyAuthorization:
         this.proxyAuthorization ??= value;

@@ -7,8 +7,16 @@ import type { Socket } from 'node:net';
 
 const LINGER_MS = 5_000;
 
+const closing = new WeakSet<Socket>();
+
+/** Whether its last response was begun: requests that still come on it are not served. */
+export function isClosing(socket: Socket): boolean {
+  return closing.has(socket);
+}
+
 /** Node's server calls `destroySoon` after a last response; on this socket it lingers instead. */
 export function lingerOnClose(socket: Socket): void {
+  closing.add(socket);
   socket.destroySoon = (): void => {
     if (socket.destroyed) return;
     socket.end();

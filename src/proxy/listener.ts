@@ -1,9 +1,10 @@
 /** HTTP servers as the proxy wants them, wired to its rooms. */
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerOptions } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '../core/errors.ts';
+import { isClosing, lingerOnClose } from './linger.ts';
 import { failureAnswer } from './own-answer.ts';
 import { answer, answerError } from './raw-answer.ts';
 import type { RequestHandler, UpgradeHandler, Way } from './ports.ts';
@@ -46,10 +47,29 @@ function codeOf(error: NodeJS.ErrnoException): ErrorCode {
   return error.code === 'HPE_HEADER_OVERFLOW' ? 'RL_HEADER_TOO_LARGE' : 'RL_BAD_REQUEST';
 }
 
+/** The response that a connection owes, of which its server tells nobody. */
+function owedOn(socket: Duplex): ServerResponse | null {
+  return (socket as Duplex & { _httpMessage?: ServerResponse | null })._httpMessage ?? null;
+}
+
+/** What could not be read came after a request that was: that one still gets its own response. */
+function closeAfter(owed: ServerResponse, socket: Socket): void {
+  if (isClosing(socket)) return;
+  owed.shouldKeepAlive = false;
+  lingerOnClose(socket);
+  owed.once('finish', () => {
+    socket.destroySoon();
+  });
+}
+
 /** Answers what is not HTTP, or not well-formed, and closes. */
 export function answerClientError(error: NodeJS.ErrnoException, duplex: Duplex): void {
-  const socket = duplex as Socket & { _httpMessage?: { headersSent: boolean } | null };
-  const busy = socket._httpMessage;
+  const socket = duplex as Socket;
+  const busy = owedOn(socket);
+  if (error.code !== 'ECONNRESET' && socket.writable && busy?.req.complete === true) {
+    closeAfter(busy, socket);
+    return;
+  }
   // In the middle of a response, or with nobody there, there is nothing to be said.
   if (error.code === 'ECONNRESET' || !socket.writable || busy?.headersSent === true) {
     socket.destroy(error);
@@ -64,19 +84,34 @@ export function answerClientError(error: NodeJS.ErrnoException, duplex: Duplex):
   answer(socket, late ? { ...response, status: 408 } : response);
 }
 
+/**
+ * A connection that is about to change its protocol while a response is owed on it: the client
+ * would take one for the other.
+ */
+function overtakes(socket: Duplex): boolean {
+  return owedOn(socket) !== null || isClosing(socket as Socket);
+}
+
 /** Attaches the proxy's rooms to a server (`node:http` or `node:https`). */
 export function wire(server: Server, parts: ListenerParts): void {
   const { handle, upgrade, connect } = parts;
   const onRequest: Parameters<typeof server.on<'request'>>[1] = (req, res) => {
-    handle(req, res, parts.wayOf(req));
+    // RFC 9112 section 9.6: after a last response nothing more is processed.
+    if (isClosing(req.socket)) req.resume();
+    else handle(req, res, parts.wayOf(req));
   };
   server.on('request', onRequest);
   server.on('checkContinue', onRequest);
   server.on('checkExpectation', onRequest);
   server.on('upgrade', (req, socket, head) => {
-    upgrade(req, socket, head, parts.wayOf(req));
+    if (overtakes(socket)) socket.destroy();
+    else upgrade(req, socket, head, parts.wayOf(req));
   });
   server.on('connect', (req, socket, head) => {
+    if (overtakes(socket)) {
+      socket.destroy();
+      return;
+    }
     if (connect !== undefined) {
       connect(req, socket, head);
       return;

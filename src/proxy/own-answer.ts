@@ -1,6 +1,6 @@
 /** What ratelord answers by itself: refusals in the provider's shape, and its own failures. */
 import { STATUS_CODES } from 'node:http';
-import { errorDoc, errorMessage, ERRORS } from '../core/errors.ts';
+import { errorMessage, ERRORS } from '../core/errors.ts';
 import type { ErrorCode } from '../core/errors.ts';
 import type { Provider, Refusal } from '../core/provider.ts';
 import type { DurationMs } from '../core/units.ts';
@@ -31,8 +31,14 @@ function ratelordMember(refusal: Refusal): Record<string, unknown> {
   return member;
 }
 
-function isCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERRORS, code);
+/** Registered by the IETF RateLimit fields draft; what has no type of its own is `about:blank`. */
+const PROBLEM_BASE = 'https://iana.org/assignments/http-problem-types#';
+
+function problemType(refusal: Refusal): string {
+  if (refusal.providerDown) return `${PROBLEM_BASE}temporary-reduced-capacity`;
+  return refusal.code === 'RL_QUOTA' || refusal.code === 'RL_MAX_WAIT'
+    ? `${PROBLEM_BASE}quota-exceeded`
+    : 'about:blank';
 }
 
 /** A refusal as the provider's SDKs expect it, or as a problem where the client asks for one. */
@@ -47,7 +53,7 @@ export function refusalAnswer(provider: Provider, refusal: Refusal, accept: stri
     if (name.toLowerCase() !== 'content-type') fields.push(name, shaped.fields[i + 1] as string);
   }
   const body = JSON.stringify({
-    type: isCode(refusal.code) ? errorDoc(refusal.code) : 'about:blank',
+    type: problemType(refusal),
     title: STATUS_CODES[shaped.status] ?? 'Refused',
     status: shaped.status,
     detail: refusal.reason,
@@ -76,7 +82,7 @@ export function failureAnswer(failure: Failure, accept: string): OwnAnswer {
   const fields = ['Content-Type', wantsProblem(accept) ? PROBLEM_TYPE : 'application/json'];
   if (status === 407) fields.push('Proxy-Authenticate', 'Basic realm="ratelord", charset="UTF-8"');
   const body = wantsProblem(accept)
-    ? { type: errorDoc(code), title, status, detail: reason, ratelord }
+    ? { type: 'about:blank', title, status, detail: reason, ratelord }
     : {
         message: reason,
         error: { message: reason, type: 'ratelord_error', param: null, code },

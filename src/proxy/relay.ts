@@ -1,4 +1,5 @@
 /** A response on its way from the origin to the client: written through, never piled up. */
+import { STATUS_CODES } from 'node:http';
 import { StringDecoder } from 'node:string_decoder';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Ending } from '../core/engine.ts';
@@ -32,8 +33,18 @@ export interface Readers {
 /** Small contents go out with their head in one write, as one string. */
 const ONE_WRITE_BYTES = 4_096;
 const NO_BODY: ReadonlySet<number> = new Set([204, 304]);
+/** Interim responses are dropped while so much of them waits for a client that does not read. */
+const MAX_INTERIM_BYTES = 65_536;
 
 const ABORTED = new Error('the client left');
+
+/**
+ * The origin's own words, where they are ASCII: undici has read them as UTF-8, and Node writes no
+ * more than Latin-1. Clients are told to ignore them (RFC 9112 section 4).
+ */
+function reasonFor(status: number, reason: string): string {
+  return /^[\t\x20-\x7e]*$/.test(reason) ? reason : (STATUS_CODES[status] ?? '');
+}
 
 function flushLate(relay: Relay): void {
   relay.flush();
@@ -94,12 +105,18 @@ export class Relay implements UpstreamHandler {
       this.abort();
       return true;
     }
-    this.answered = true;
     const response = siftResponse(raw);
+    if (response.coded) {
+      this.unfit('the origin applied a transfer coding other than chunked');
+      return true;
+    }
+    this.answered = true;
     const { feed, edit } = host.head(status, response);
     this.feed = feed;
     const { fields } = response;
     const empty = NO_BODY.has(status) || host.req.method === 'HEAD';
+    // RFC 9110 section 8.6 forbids it there, and old clients would wait for what it announces.
+    if (status === 204 && response.contentLength >= 0) dropField(fields, 'content-length');
     this.empty = empty;
     if (edit !== null && !empty) {
       this.edit = edit;
@@ -113,12 +130,11 @@ export class Relay implements UpstreamHandler {
     if (response.trailer && !chunked) dropField(fields, 'trailer');
     this.trailers = chunked;
     try {
-      res.writeHead(status, reason, fields);
+      res.writeHead(status, reasonFor(status, reason), fields);
     } catch {
       // A field that the origin's parser let through and Node's will not write.
       this.answered = false;
-      host.failed(new Error('the origin sent a head that cannot be passed on'));
-      this.abort();
+      this.unfit('the origin sent a head that cannot be passed on');
       return true;
     }
     // Content that came with the head goes out with it; otherwise the head goes alone.
@@ -220,11 +236,19 @@ export class Relay implements UpstreamHandler {
     return flowing;
   }
 
+  private unfit(reason: string): void {
+    this.host.failed(new Error(reason));
+    this.abort();
+  }
+
   /** 1xx other than 100: only to clients that can know them, and only ahead of the final head. */
   private interim(status: number, raw: readonly Buffer[], reason: string): void {
     const { socket } = this.res;
     if (socket === null || this.res.headersSent || this.host.req.httpVersionMinor === 0) return;
+    // undici takes any number for a status, and fails the request over this one in a moment.
+    if (status < 100 || socket.writableLength > MAX_INTERIM_BYTES) return;
     const { fields } = siftResponse(raw);
+    dropField(fields, 'content-length');
     let text = `HTTP/1.1 ${String(status)} ${reason}\r\n`;
     for (let i = 0; i < fields.length; i += 2) {
       text += `${fields[i] as string}: ${fields[i + 1] as string}\r\n`;

@@ -14,6 +14,8 @@ export interface SiftedResponse {
   /** Whether a `Trailer`, `Link` or `Location` is among them. */
   readonly trailer: boolean;
   readonly links: boolean;
+  /** Whether a transfer coding other than chunked was applied, which nobody here takes off. */
+  readonly coded: boolean;
 }
 
 let lastDate = '';
@@ -38,6 +40,7 @@ export function siftResponse(raw: readonly Buffer[]): SiftedResponse {
   let trailer = false;
   let links = false;
   let connection = '';
+  let coded = false;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = latin1(raw[i] as Buffer);
     const value = latin1(raw[i + 1] as Buffer);
@@ -47,6 +50,10 @@ export function siftResponse(raw: readonly Buffer[]): SiftedResponse {
       continue;
     }
     if (code === RESPONSE.drop) continue;
+    if (code === RESPONSE.transferEncoding) {
+      coded ||= value.trim().toLowerCase() !== 'chunked';
+      continue;
+    }
     if (code === RESPONSE.connection) {
       connection = connection === '' ? value : `${connection},${value}`;
       continue;
@@ -63,7 +70,7 @@ export function siftResponse(raw: readonly Buffer[]): SiftedResponse {
     fields.push(name, value);
   }
   if (connection !== '') dropNominated(fields, connection);
-  return { fields, contentLength, date, contentEncoding, trailer, links };
+  return { fields, contentLength, date, contentEncoding, trailer, links, coded };
 }
 
 /** Removes every field of a name, in place. */

@@ -132,14 +132,29 @@ function gatewayTarget(url: string, routes: RoutingTable): Target | TargetFault 
   return { ok: false, code: 'RL_UNKNOWN_MOUNT', values: { mount: `/${mount}`, mounts } };
 }
 
-/** @param url the request target as sent; @param host the one Host field */
+/** An origin-form target has no fragment (RFC 9112 section 3.2.1); Node's parser lets one pass. */
+function withoutFragment(url: string): string {
+  const hash = url.indexOf('#');
+  return hash < 0 ? url : url.slice(0, hash);
+}
+
+/**
+ * @param asked the request target as sent
+ * @param host the one Host field; an empty one names nobody, as none does in HTTP/1.0
+ */
 export function resolveTarget(
-  url: string,
+  asked: string,
   host: string | undefined,
   way: Way,
   routes: RoutingTable,
 ): Target | TargetFault {
+  const url = asked.startsWith('/') ? withoutFragment(asked) : asked;
   if (way.kind === 'plain') {
+    if (host !== undefined && host !== '') {
+      // RFC 9112 section 3.2: refused even where the target does without it.
+      const named = readAuthority(host, 'http');
+      if (typeof named === 'string') return bad(`Host is not valid: ${named}`);
+    }
     if (url.startsWith('/')) return gatewayTarget(url, routes);
     const absolute = readAbsolute(url);
     if (typeof absolute === 'string') return bad(absolute);

@@ -6,11 +6,14 @@ export interface World {
   readonly openai?: Origin;
   /** A provider of the user's own, `acme`, whose host is `api.acme.test`. */
   readonly acme?: Origin;
+  /** Asks for usage in streams that nobody asked it for. */
+  readonly includeUsage?: boolean;
   /** Further top-level lines. */
   readonly more?: string;
 }
 
-export function configFor({ github, openai, acme, more = '' }: World): string {
+export function configFor(world: World): string {
+  const { github, openai, acme, more = '' } = world;
   const lines = ['providers:'];
   if (github !== undefined) {
     lines.push('  github:', '    origins:');
@@ -20,6 +23,7 @@ export function configFor({ github, openai, acme, more = '' }: World): string {
   }
   if (openai !== undefined) {
     lines.push('  openai:', '    origins:', `      api.openai.com: "${openai.url}"`);
+    lines.push(`    include_usage: ${String(world.includeUsage ?? false)}`);
   }
   if (acme !== undefined) {
     lines.push('  acme:', '    kind: generic', '    hosts: [api.acme.test]');

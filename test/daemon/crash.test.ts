@@ -94,6 +94,7 @@ function foldOf(daemon: TestDaemon): readonly Item[] {
       loadSnapshot: () => null,
       replay: store.replay.bind(store),
       flush: () => store.flush(),
+      stats: () => store.stats(),
     };
     const providers = new Map(providersOf(settings.config).map((one) => [one.id, one]));
     const { state } = restoreState(bare as unknown as typeof store);
@@ -155,6 +156,22 @@ describe.concurrent('SIGKILL', () => {
     expect((await again.stop()).code).toBe(0);
     const third = await startDaemon({ home: daemon.home });
     expect(lasting(await third.items('/v1/pools'))).toEqual(before);
+  });
+
+  test('a quota that was spent before is still spent', async () => {
+    const github = await githubOrigin({ limit: 2, windowMs: 3_600_000 });
+    const daemon = await startDaemon({ config: configFor({ github }) });
+    const send = (to: TestDaemon) =>
+      to.send('/github/user', {
+        headers: { authorization: 'Bearer ghp_spent', 'x-ratelord-max-wait': '0' },
+      });
+    for (const status of [200, 200, 403]) expect((await send(daemon)).status).toBe(status);
+    await new Promise((resolve) => setTimeout(resolve, BEHIND_MS));
+    await daemon.stop('SIGKILL');
+    const again = await startDaemon({ home: daemon.home });
+    const answer = await send(again);
+    expect(answer.field('x-ratelord-decision')).toBe('reject');
+    expect(github.seen).toHaveLength(2);
   });
 
   test('at random moments under load: what was answered 50 ms before is in the ledger', async () => {

@@ -1,7 +1,11 @@
 /** Things that go wrong: a locked or full disk, a second daemon, an end in the middle of work. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import Database from 'better-sqlite3';
 import { afterAll, describe, expect, test } from 'vitest';
 import { asGithub, configFor } from './configs.ts';
@@ -9,7 +13,7 @@ import { githubOrigin } from './github-origin.ts';
 import { cleanUp, eventually, failToStart, startDaemon, tempDir, undo } from './harness.ts';
 import type { TestDaemon } from './harness.ts';
 import { listenOrigin, sendJson, type Origin } from './origins.ts';
-import type { Answer } from './wire.ts';
+import { openTunnel, type Answer } from './wire.ts';
 
 afterAll(cleanUp);
 
@@ -162,6 +166,21 @@ test('a second daemon on the same data directory is refused, the first goes on',
   expect((await health(first)).status).toBe('ok');
 });
 
+test('a corrupt ledger is put aside, and a new one begun', async () => {
+  const github = await githubOrigin({ limit: 100, windowMs: 3_600_000 });
+  const daemon = await startDaemon({ config: configFor({ github }) });
+  await daemon.stop();
+  const ledger = join(daemon.dataDir, 'ledger.db');
+  writeFileSync(ledger, Buffer.alloc(20_000, 'garbage!'));
+  const again = await startDaemon({ home: daemon.home });
+  const answer = await again.send('/github/user', { headers: asGithub });
+  expect(answer.status).toBe(200);
+  expect((await again.api(`/v1/decisions/${answer.field('x-ratelord-id')}`)).status).toBe(200);
+  expect(again.stderr).toContain('RL_LEDGER_SET_ASIDE');
+  const kept = readdirSync(daemon.dataDir).find((name) => name.startsWith('ledger.db.corrupt'));
+  expect(readFileSync(join(daemon.dataDir, kept ?? ''), 'utf8')).toMatch(/^garbage!/);
+});
+
 test('a broken configuration is refused with file, line and what is meant', async () => {
   const failed = await failToStart({ config: 'listn: 127.0.0.1:1\n' });
   expect(failed.code).not.toBe(0);
@@ -200,6 +219,36 @@ describe('SIGTERM', () => {
     const types = (await again.items('/v1/events?limit=1000')).map((event) => event['type']);
     expect(types.filter((type) => type === 'system_stopped')).toHaveLength(1);
     expect(types.filter((type) => type === 'usage_settled').length).toBeGreaterThanOrEqual(1);
+  });
+
+  test('nothing idle holds it up: connections, tunnels, event streams', async () => {
+    const github = await githubOrigin({ limit: 100, windowMs: 3_600_000 });
+    const daemon = await startDaemon({ config: configFor({ github }) });
+    const quiet = (socket: Socket): void => {
+      socket.on('error', () => undefined);
+      undo(() => void socket.destroy());
+    };
+    const open = { proxyPort: daemon.proxyPort, authority: 'api.github.com:443' };
+    const silent = await openTunnel(open);
+    quiet(silent.socket);
+    const { socket } = await openTunnel(open);
+    quiet(socket);
+    const ca = readFileSync(daemon.ready.ca);
+    const inside = connectTls({ socket, servername: 'api.github.com', ca });
+    quiet(inside);
+    inside.write('GET /user HTTP/1.1\r\nHost: api.github.com\r\n\r\n');
+    await new Promise((resolve) => inside.once('data', resolve));
+    const kept = connect(daemon.proxyPort, '127.0.0.1');
+    quiet(kept);
+    kept.write('GET /github/user HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => kept.once('data', resolve));
+    const stream = get(`${daemon.ready.api}/v1/events?stream=true`, { agent: false }, (res) => {
+      res.on('error', () => undefined).resume();
+    });
+    stream.on('error', () => undefined);
+    await new Promise((resolve) => stream.once('response', resolve));
+    const grace = new Promise((resolve) => setTimeout(resolve, 8_000, 'held up').unref());
+    expect(await Promise.race([daemon.stop(), grace])).toEqual({ code: 0, signal: null });
   });
 
   test('SIGINT does the same, and both ports are free again', async () => {

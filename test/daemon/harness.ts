@@ -180,7 +180,7 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<TestDaem
   const ready = await new Promise<Ready>((resolve, reject) => {
     const fail = (why: string): void => reject(new Error(`${why}\n${said.out}${said.err}`));
     const timer = setTimeout(() => fail('the daemon was not ready in time'), READY_WITHIN_MS);
-    child.stdout?.on('data', () => {
+    child.stdout.on('data', () => {
       const line = said.out.split('\n').find((text) => text.startsWith('{"ready"'));
       if (line === undefined || !said.out.includes('\n')) return;
       clearTimeout(timer);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asOpenai, chat, configFor } from './configs.ts';
 import { githubOrigin, type GithubOrigin } from './github-origin.ts';
-import { cleanUp, startDaemon, type TestDaemon } from './harness.ts';
+import { cleanUp, eventually, startDaemon, type TestDaemon } from './harness.ts';
 import { ietfOrigin } from './ietf-origin.ts';
 import { openaiOrigin } from './openai-origin.ts';
 import type { Origin } from './origins.ts';
@@ -45,7 +45,7 @@ function refusalOf(answer: Answer): RefusalBody {
   return answer.json() as RefusalBody;
 }
 
-describe('waiting', () => {
+describe.concurrent('waiting', () => {
   test('what does not fit waits for the reset, and the origin never refuses', async () => {
     const before = github.refused;
     const answers = await many(6, () => daemon.send('/github/user', { headers: key('waits') }));
@@ -85,6 +85,23 @@ describe('waiting', () => {
     expect(answers.map((one) => one.status)).toEqual([200, 200, 200, 200]);
     expect(openai.refused).toBe(0);
   });
+});
+
+test('who leaves while waiting is forgotten, and never sent', async () => {
+  const own = await githubOrigin({ limit: 1, windowMs: 1_500 });
+  const patient = await startDaemon({ config: configFor({ github: own }) });
+  await patient.send('/github/first', { headers: key('leaver') });
+  const leaver = new AbortController();
+  const left = patient.send('/github/left', { headers: key('leaver'), signal: leaver.signal });
+  const depth = async (): Promise<unknown> =>
+    ((await patient.api('/v1/health')).json() as { queue_depth: number }).queue_depth;
+  await eventually(depth, (now) => now === 1);
+  leaver.abort();
+  await expect(left).rejects.toThrow();
+  await eventually(depth, (now) => now === 0);
+  // The next in line gets the one unit of the next window.
+  expect((await patient.send('/github/next', { headers: key('leaver') })).status).toBe(200);
+  expect(own.seen.map((one) => one.url)).toEqual(['/first', '/next']);
 });
 
 describe('refusing, because the caller does not wait', () => {
@@ -186,6 +203,19 @@ describe('refusing in OpenAI’s shape', () => {
       message: expect.stringContaining('Rate limit reached for gpt-4o-mini') as string,
     });
     expect(refusalOf(answer).ratelord['pool']).toContain('tokens');
+  });
+
+  test('a wait longer than the SDK honours says so, and still when to come back', async () => {
+    const daily = await openaiOrigin({ requestsPerMinute: 10, level: 0.15, windowMs: 86_400_000 });
+    const own = await startDaemon({ config: configFor({ openai: daily }) });
+    const ask = () =>
+      own.send('/openai/v1/chat/completions', { method: 'POST', headers: asOpenai, body: chat() });
+    expect((await ask()).status).toBe(200);
+    const answer = await ask();
+    expect(answer.status).toBe(429);
+    expect(Number(answer.field('retry-after'))).toBeGreaterThan(60);
+    expect(answer.field('x-should-retry')).toBe('false');
+    expect(daily.refused).toBe(0);
   });
 
   test('what can never fit is refused for good', async () => {

@@ -1,12 +1,14 @@
 /** OpenAI's API as far as its limits show: refilling buckets per model, charged at admission. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { listenOrigin, Refilling, sendJson, type Origin, type Reply } from './origins.ts';
+import { listenOrigin, Refilling, sendJson, type Origin } from './origins.ts';
 
 export interface OpenaiOptions {
   readonly requestsPerMinute?: number;
   readonly tokensPerMinute?: number;
   /** What is left of both at the start, as a share of their limits. */
   readonly level?: number;
+  /** Length of the hidden window: a minute, or a day for small accounts. */
+  readonly windowMs?: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -21,6 +23,7 @@ interface Asked {
   readonly model?: string;
   readonly stream?: boolean;
   readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
   readonly messages?: readonly { readonly content: unknown }[];
   readonly input?: unknown;
   readonly stream_options?: { readonly include_usage?: boolean };
@@ -28,6 +31,7 @@ interface Asked {
 
 export function openaiOrigin(options: OpenaiOptions = {}): Promise<Origin> {
   const { requestsPerMinute = 6_000, tokensPerMinute = 600_000, level = 1 } = options;
+  const windowMs = options.windowMs ?? MINUTE_MS;
   const models = new Map<string, Buckets>();
   return listenOrigin((origin) => (req, res, body) => {
     const path = new URL(req.url ?? '/', 'http://origin').pathname;
@@ -47,13 +51,13 @@ export function openaiOrigin(options: OpenaiOptions = {}): Promise<Origin> {
     let buckets = models.get(key);
     if (buckets === undefined) {
       buckets = {
-        requests: new Refilling(requestsPerMinute, MINUTE_MS, requestsPerMinute * level),
-        tokens: new Refilling(tokensPerMinute, MINUTE_MS, tokensPerMinute * level),
+        requests: new Refilling(requestsPerMinute, windowMs, requestsPerMinute * level),
+        tokens: new Refilling(tokensPerMinute, windowMs, tokensPerMinute * level),
       };
       models.set(key, buckets);
     }
     const prompt = Math.ceil(JSON.stringify(asked.messages ?? asked.input ?? '').length / 4);
-    const charge = prompt + (asked.max_tokens ?? 16);
+    const charge = prompt + (asked.max_completion_tokens ?? asked.max_tokens ?? 16);
     if (refuses(origin, res, buckets, model, charge)) return;
     buckets.requests.take(1);
     buckets.tokens.take(charge);

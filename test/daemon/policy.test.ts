@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asGithub, configFor } from './configs.ts';
 import { githubOrigin, type GithubOrigin } from './github-origin.ts';
 import { cleanUp, eventually, startDaemon, type TestDaemon } from './harness.ts';
+import { ietfOrigin } from './ietf-origin.ts';
+import { listenOrigin, sendJson } from './origins.ts';
 import type { Answer } from './wire.ts';
 
 const POLICY = `version: 1
@@ -124,6 +126,71 @@ describe('what a policy does', () => {
     const policy = (await daemon.api('/v1/policy')).json() as { rules: { id: string }[] };
     expect(policy.rules.map((rule) => rule.id)).toContain('no-deletes');
     expect(policy).toMatchObject({ mode: 'enforce', refused: [] });
+  });
+});
+
+describe('limits of each kind', () => {
+  const KINDS = `version: 1
+limits:
+  - { id: at-once, match: { path: "/once/*" }, quota: 1 requests, window: concurrent }
+  - { id: refills, match: { path: "/bucket/*" }, quota: 2 requests / 1h, window: bucket }
+  - { id: windows, match: { path: "/fixed/*" }, quota: 2 requests / 1h, window: fixed }
+rules:
+  - { id: paced, match: { path: "/paced/*" }, action: delay, with: { pace: 10/s } }
+`;
+
+  test('only so many at once, and whoever is urgent goes first', async () => {
+    const held: (() => void)[] = [];
+    const origin = await listenOrigin(() => (_req, res) => {
+      held.push(() => sendJson(res, 200, {}));
+    });
+    const own = await startDaemon({ config: configFor({ acme: origin }), policy: KINDS });
+    const depth = async (): Promise<unknown> =>
+      ((await own.api('/v1/health')).json() as { queue_depth: number }).queue_depth;
+    const ask = (name: string, priority: string) =>
+      own.send(`/acme/once/${name}`, { headers: { 'x-ratelord-priority': priority } });
+    const asked = [ask('first', 'normal')];
+    await eventually(
+      () => held.length,
+      (count) => count === 1,
+    );
+    for (const priority of ['background', 'normal', 'high']) {
+      asked.push(ask(priority, priority));
+      await eventually(depth, (waiting) => waiting === asked.length - 1);
+    }
+    for (let answered = 1; answered <= 4; answered++) {
+      await eventually(
+        () => held.length,
+        (count) => count >= 1,
+      );
+      // Nobody else was sent beside the one that is being answered.
+      expect(origin.seen).toHaveLength(answered);
+      held.shift()?.();
+    }
+    await Promise.all(asked);
+    expect(origin.seen.map((one) => one.url)).toEqual([
+      '/once/first',
+      '/once/high',
+      '/once/normal',
+      '/once/background',
+    ]);
+  });
+
+  test.each([
+    ['bucket', ['pass', 'pass', 'reject', 'reject']],
+    ['fixed', ['pass', 'pass', 'reject', 'reject']],
+    ['paced', ['pass', 'delay', 'delay', 'delay']],
+  ])('%s', async (kind, decisions) => {
+    const origin = await ietfOrigin({ limit: 1_000, windowS: 3_600 });
+    const own = await startDaemon({ config: configFor({ acme: origin }), policy: KINDS });
+    await own.send('/acme/known');
+    const headers: Record<string, string> = kind === 'paced' ? {} : now;
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, (_, i) => own.send(`/acme/${kind}/${String(i)}`, { headers })),
+    );
+    expect(answers.map((one) => one.field('x-ratelord-decision')).sort()).toEqual(
+      [...decisions].sort(),
+    );
   });
 });
 

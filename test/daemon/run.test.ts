@@ -86,7 +86,7 @@ describe('ratelord run', () => {
     expect(existsSync(join(data, 'daemon.json'))).toBe(false);
     expect((await runRatelord(['status'], home, env)).code).toBe(1);
     // It left its ledger, which the next one reads.
-    const next = await startDaemon({ home });
+    const next = await startDaemon({ home, policy: 'version: 1\n' });
     const events = await next.items('/v1/events?agent=alone&type=intent_decided');
     expect(events).toHaveLength(1);
   });

@@ -164,6 +164,17 @@ describe('forward proxy', () => {
     expect(names).not.toContain('proxy-authorization');
   });
 
+  test('inside a tunnel another Host is misdirected', async () => {
+    const answer = await callTls({
+      proxyPort: daemon.proxyPort,
+      authority: 'api.github.com:443',
+      caFile: daemon.ready.ca,
+      path: '/user',
+      headers: { ...asGithub, host: 'api.openai.com' },
+    });
+    expect(answer.status).toBe(421);
+  });
+
   test('both ways charge one pool', async () => {
     const pools = await daemon.items('/v1/pools?provider=github');
     const core = pools.filter((one) => one['pool'] === 'core');

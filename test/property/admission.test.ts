@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/core/observation.ts';
+import { loadState, saveState } from '../../src/core/governor/saved-state.ts';
 import { EngineState } from '../../src/core/governor/state.ts';
 import { evolve } from '../../src/core/governor/evolve.ts';
 import { spec, World } from '../core/world.ts';
@@ -129,7 +130,7 @@ describe('admission', () => {
         const state = new EngineState();
         for (const entry of world.entries) evolve(state, JSON.parse(JSON.stringify(entry)));
         const now = world.now.wall;
-        expect(state.save(now)).toEqual(world.governor.state.save(now));
+        expect(saveState(state, now)).toEqual(saveState(world.governor.state, now));
       }),
       { numRuns: 500 },
     );
@@ -143,7 +144,8 @@ describe('admission', () => {
         const first = new EngineState();
         for (const entry of world.entries.slice(0, at)) evolve(first, entry);
         const resumed = new EngineState();
-        resumed.load(JSON.parse(JSON.stringify(first.save(world.entries[at - 1]?.at ?? 0))));
+        const saved = saveState(first, world.entries[at - 1]?.at ?? 0);
+        loadState(resumed, JSON.parse(JSON.stringify(saved)));
         for (const entry of world.entries.slice(at)) evolve(resumed, entry);
         const now = world.now.wall;
         const figures = (state: EngineState) =>

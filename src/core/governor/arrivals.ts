@@ -66,6 +66,8 @@ export class Arrivals {
     const card = core.options.identify(provider.id, input.credential);
     const taken = takeIn(core.state, input, provider, core.policy, card);
     const { request } = taken;
+    // Its policy may have replaced a pool that others wait for.
+    this.room.settleRegrouping(input.at);
     const verdict = evaluate(core.policy, taken.subject, taken.readings, input.at.wall);
     const rules = taken.skipped.length === 0 ? verdict.rules : [...verdict.rules, ...taken.skipped];
     if (verdict.warnings.length > 0) Object.assign(request, { warnings: verdict.warnings });
@@ -73,10 +75,12 @@ export class Arrivals {
       const judged = byRule(verdict, this.resetOf(taken, verdict, input.at));
       return { taken, judged, found: null, verdict, rules };
     }
-    const policyWait = this.policyWait(taken, verdict, input.at, pacing);
+    const policyWait = this.policyWait(taken, verdict, input.at);
     request.notBefore = input.at.mono + policyWait.ms;
     const found = this.room.obstacleFor(request, input.at);
     const judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
+    // Whoever is refused takes no slot, or those who retry would keep everybody out for good.
+    if (pacing && judged.verdict !== 'reject') this.takeSlots(verdict, input.at);
     return { taken, judged, found, verdict, rules };
   }
 
@@ -85,7 +89,6 @@ export class Arrivals {
     taken: Taken,
     verdict: PolicyVerdict,
     at: Instant,
-    pacing: boolean,
   ): { ms: DurationMs; rule: { rule: string; reason: string } | null } {
     if (verdict.outcome !== 'delay') return { ms: 0, rule: null };
     let ms = verdict.delayMs;
@@ -95,12 +98,15 @@ export class Arrivals {
       if (reset !== null) ms = Math.max(ms, reset - at.wall);
     }
     for (const pace of verdict.paces) {
-      const key = pace.pool === undefined ? pace.rule : `${pace.rule}|${pace.pool}`;
-      ms = Math.max(ms, this.pacers.wait(key, pace.perSecond, at.mono, pacing));
+      ms = Math.max(ms, this.pacers.wait(pace, at.mono));
     }
     const by = verdict.decidedBy;
     const rule = by === null ? null : { rule: by.rule, reason: ruleReason(by) };
     return { ms: Math.ceil(ms), rule };
+  }
+
+  private takeSlots(verdict: PolicyVerdict, at: Instant): void {
+    for (const pace of verdict.paces) this.pacers.take(pace, at.mono);
   }
 
   private resetOf(taken: Taken, verdict: PolicyVerdict, at: Instant): DurationMs | null {

@@ -64,9 +64,9 @@ export class Course {
     if (observed === null) return;
     const holds = core.state.flights.get(request.seq)?.holds ?? [];
     this.recordObserved(observed, request, at);
+    this.room.settleRegrouping(at);
     for (const hold of holds) this.room.drainPool(hold.pool, at);
     this.drainNamed(observed, at);
-    this.room.settleRegrouping(at);
   }
 
   private recordObserved(observed: Observed, request: LiveRequest, at: Instant): void {
@@ -104,10 +104,9 @@ export class Course {
     const { state } = request;
     if (state === 'over') return;
     if (state === 'asleep' || state === 'queued') {
-      room.leave(request);
       request.waitedMs = Math.round(input.at.mono - request.arrivedMono);
-    }
-    request.state = 'over';
+      room.abandon(request, input.at);
+    } else request.state = 'over';
     const flight = core.state.flights.get(request.seq);
     const index = new PoolIndex();
     const data: EndedData = [
@@ -189,8 +188,8 @@ export class Course {
         observed.data,
       ),
     );
-    this.drainNamed(observed, input.at);
     room.settleRegrouping(input.at);
+    this.drainNamed(observed, input.at);
   }
 
   /** Reservations that nobody settled in a long time. Looked for once a minute. */

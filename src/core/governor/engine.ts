@@ -107,6 +107,7 @@ export class Governor implements Engine, Core {
         this.room.close(input.at);
         break;
     }
+    this.room.settleRegrouping(input.at);
     return this.effects;
   }
 
@@ -114,7 +115,7 @@ export class Governor implements Engine, Core {
     this.policy = policy;
     const who = { agent: 'sentinel:system', identity: GLOBAL, provider: '' };
     this.note('policy_updated', at, who, { hash: policy.hash, source: policy.source });
-    this.room.drainAll(at);
+    this.room.regroup();
   }
 
   private note(

@@ -102,17 +102,17 @@ function settlesAtEnd(pool: Pool): boolean {
 }
 
 function observed(state: EngineState, entry: Entry, data: ObservedData): void {
-  makePools(state, entry, data[8]);
   if (data[7] >= 0) {
     const account = (entry.pools[data[7]] ?? '').slice(ACCOUNT_PREFIX.length);
     state.setAccount(entry.who.provider, entry.who.identity, account);
   }
+  makePools(state, entry, data[8]);
   const flight = state.flights.get(entry.request) ?? null;
   const seen = readQuotas(state, entry, data);
   const at = seenAt(entry, data);
   for (const [index, units] of data[6]) charge(state, entry, flight, index, units, at);
-  if (flight !== null && data[0] === 'head') settleAnswered(entry, flight, seen);
-  for (const row of data[5]) throttle(state, entry, row);
+  if (flight !== null && data[0] === 'head') settleAnswered(entry, flight, seen, data[1]);
+  for (const row of data[5]) throttle(state, entry, data, row);
   if (flight !== null && data[5].length === 0) openGates(flight, data[1]);
 }
 
@@ -146,17 +146,25 @@ function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<P
       windowMs: row[6],
       at,
       sentAt: data[2],
-      date: data[3],
+      // What a reporter's clock said when it saw the answer is nothing to set ours by.
+      date: data[0] === 'passive' ? null : data[3],
     });
     if (news.newWindow) pool.spending.restart(at);
-    seen.add(pool);
+    if (news.told) seen.add(pool);
   }
   return seen;
 }
 
-function settleAnswered(entry: Entry, flight: Flight, seen: Set<Pool> | null): void {
+function settleAnswered(
+  entry: Entry,
+  flight: Flight,
+  seen: Set<Pool> | null,
+  status: number,
+): void {
   for (const hold of flight.holds) {
     if (!hold.open || settlesAtEnd(hold.pool)) continue;
+    // Why it was refused may be in the content: until that is read nobody else tries.
+    if (status >= 400 && hold.pool instanceof Gate) continue;
     const units = flight.charges?.get(hold.pool) ?? hold.units;
     settle(entry, hold, units, seen?.has(hold.pool) === true);
   }
@@ -187,13 +195,23 @@ function charge(
   if (units > 0) pool.settle(pool.hold(units, at), units, at, false);
 }
 
-function throttle(state: EngineState, entry: Entry, row: ObservedData[5][number]): void {
+function throttle(
+  state: EngineState,
+  entry: Entry,
+  data: ObservedData,
+  row: ObservedData[5][number],
+): void {
   const [, , index, , code, until, hopeless] = row;
   const id = entry.pools[index];
   if (until <= 0 || id === undefined) return;
+  // Old news of a refusal that is over by now.
+  if (data[0] === 'passive' && until <= entry.at) return;
   const pool = state.pools.get(id);
   if (pool !== undefined) pool.block(until, code);
-  else state.gateById(entry.who.provider, id).shut(until, code, hopeless === 1);
+  else {
+    state.gateById(entry.who.provider, id).shut(until, code, hopeless === 1);
+    state.forgetGates(entry.at);
+  }
 }
 
 function ended(state: EngineState, entry: Entry, data: EndedData): void {
@@ -233,7 +251,7 @@ function poolAt(state: EngineState, entry: Entry, index: number): Pool | null {
 function makePools(state: EngineState, entry: Entry, specs: readonly SpecRow[]): void {
   for (const row of specs) {
     const id = entry.pools[row[0]];
-    if (id !== undefined) state.adopt(id, specOf(row));
+    if (id !== undefined) state.confirm(state.adopt(id, specOf(row)), entry.at);
   }
 }
 

@@ -36,9 +36,17 @@ export class Heap<T> {
     return top;
   }
 
-  private sink(item: T): void {
+  /** Drops all others. */
+  keep(wanted: (item: T) => boolean): void {
+    const kept = this.items.filter(wanted);
+    this.items.length = 0;
+    for (const item of kept) this.items.push(item);
+    for (let i = (kept.length >> 1) - 1; i >= 0; i--) this.sink(this.items[i] as T, i);
+  }
+
+  private sink(item: T, from = 0): void {
     const items = this.items;
-    let i = 0;
+    let i = from;
     for (;;) {
       let child = 2 * i + 1;
       if (child >= items.length) break;

@@ -7,12 +7,13 @@ import { NO_COST, NO_FORECAST, type PoolRef, type Readings } from '../policy/rea
 import { reserveShare } from '../policy/reserve.ts';
 import type { CompiledPolicy, ConditionEnv, RuleFinding, Subject } from '../policy/types.ts';
 import type { Provider } from '../provider.ts';
+import { gateId } from '../quota/gate.ts';
 import type { Pool } from '../quota/pool.ts';
 import { GLOBAL, UNKNOWN, type EpochMs, type Priority } from '../units.ts';
 import { pathOnly } from './entries.ts';
 import type { IdentityCard } from './options.ts';
 import { RANK, type LiveRequest, type PoolDraw } from './request.ts';
-import { gateId, type EngineState, type Party } from './state.ts';
+import type { EngineState, Party } from './state.ts';
 
 export interface Taken {
   readonly request: LiveRequest;
@@ -48,11 +49,8 @@ export function takeIn(
     path: pathOnly(input.head),
     model: claim.model ?? '',
   };
-  const own = limitDraws(policy, subject, claim);
   const made: Pool[] = [];
-  const draws: PoolDraw[] = [];
-  addDraws(state, party, claim.draws, policy, subject, draws, made);
-  addDraws(state, party, own.draws, policy, subject, draws, made);
+  const { draws, skipped } = drawsFor(state, party, claim, policy, subject, made);
   const maxWaitMs = input.asked.maxWaitMs ?? policy.defaults.maxWaitMs;
   const request: LiveRequest = {
     key: input.key,
@@ -60,6 +58,7 @@ export function takeIn(
     head: input.head,
     claim,
     party,
+    subject,
     who: {
       agent: input.agent,
       identity: card.id,
@@ -78,6 +77,7 @@ export function takeIn(
     state: 'new',
     draws,
     line: null,
+    lineUnits: 0,
     notBefore: 0,
     sentWall: 0,
     waitedMs: 0,
@@ -86,7 +86,30 @@ export function takeIn(
   };
   const { wall } = input.at;
   const readings = new RequestReadings(state, request, settings.weight, card.kind, wall);
-  return { request, subject, readings, skipped: own.skipped, made };
+  return { request, subject, readings, skipped, made };
+}
+
+/** Pools or policy changed while it waits: what it draws on is looked up again. */
+export function redraw(state: EngineState, request: LiveRequest, policy: CompiledPolicy): void {
+  const { provider, identity, account } = request.party;
+  request.party = state.party(provider, identity, account);
+  const { party, claim, subject } = request;
+  request.draws = drawsFor(state, party, claim, policy, subject, []).draws;
+}
+
+function drawsFor(
+  state: EngineState,
+  party: Party,
+  claim: Claim,
+  policy: CompiledPolicy,
+  subject: Subject,
+  made: Pool[],
+): { readonly draws: PoolDraw[]; readonly skipped: readonly RuleFinding[] } {
+  const own = limitDraws(policy, subject, claim);
+  const draws: PoolDraw[] = [];
+  addDraws(state, party, claim.draws, policy, subject, draws, made);
+  addDraws(state, party, own.draws, policy, subject, draws, made);
+  return { draws, skipped: own.skipped };
 }
 
 /** A client may ask for less than its agent has, and for more only where policy says nothing. */

@@ -48,10 +48,12 @@ export class Intents {
   }
 
   /** Unknown names never silently allow, and nothing can be asked about them. */
-  private deny(input: IntentInput, reason: string): void {
+  private deny(input: IntentInput, answer: string): void {
     const { core } = this;
     const { agent, identity, workload, scope, at } = input;
     const code = 'RL_INVALID';
+    // The names themselves are in the envelope alone.
+    const reason = 'the identity or the provider it names is not known';
     const { maxWaitMs } = core.policy.defaults;
     const data: DecidedData = [
       'reject',
@@ -83,7 +85,7 @@ export class Intents {
       id: requestId(seq),
       decision: 'deny_with_reason',
       waitMs: 0,
-      reason,
+      reason: answer,
       evaluation: { code },
     });
   }

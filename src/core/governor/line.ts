@@ -65,14 +65,15 @@ export class WaitLine {
     request.state = 'queued';
     this.heap.push(request);
     this.count += 1;
-    this.units[request.rank as 0 | 1 | 2] += unitsIn(request, this.pool);
+    request.lineUnits = unitsIn(request, this.pool);
+    this.units[request.rank as 0 | 1 | 2] += request.lineUnits;
   }
 
   leave(request: LiveRequest): void {
     if (request.line !== this) return;
     request.line = null;
     this.count -= 1;
-    this.units[request.rank as 0 | 1 | 2] -= unitsIn(request, this.pool);
+    this.units[request.rank as 0 | 1 | 2] -= request.lineUnits;
     if (this.heap.peek() === request) this.heap.pop();
   }
 }

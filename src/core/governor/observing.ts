@@ -10,6 +10,7 @@ import {
 import type { Observation, QuotaObservation, ThrottleObservation } from '../observation.ts';
 import {
   backoffMs,
+  gateId,
   HOPELESS_MS,
   OVERLOAD_CAP_MS,
   OVERLOAD_FIRST_MS,
@@ -19,7 +20,7 @@ import {
 import type { Pool } from '../quota/pool.ts';
 import { GLOBAL, SECOND, type EpochMs } from '../units.ts';
 import { PoolIndex, specRows } from './entries.ts';
-import { gateId, type EngineState, type Party } from './state.ts';
+import type { EngineState, Party } from './state.ts';
 
 /** A window whose reset is this much later than the one known is a new one. */
 const NEW_WINDOW_MS = 2 * SECOND;
@@ -64,7 +65,7 @@ export function observedData(
   for (const o of observations) {
     if (o.kind === 'quota') {
       const pool = state.poolFor(party, o.spec, made);
-      quotas.push(quotaRow(o, pool, index, now));
+      quotas.push(quotaRow(o, pool, party.identity, index, now));
     } else if (o.kind === 'throttled') {
       const pool = o.spec === undefined ? null : state.poolFor(party, o.spec, made);
       throttles.push(throttleRow(state, party, o, pool, index, now));
@@ -92,10 +93,16 @@ export function observedData(
   return { data, pools: index.ids, malformed, throttles: refusals };
 }
 
-function quotaRow(o: QuotaObservation, pool: Pool, index: PoolIndex, now: EpochMs): QuotaRow {
+function quotaRow(
+  o: QuotaObservation,
+  pool: Pool,
+  identity: string,
+  index: PoolIndex,
+  now: EpochMs,
+): QuotaRow {
   const limit = o.limit ?? null;
   const resetAt = o.resetAt ?? null;
-  let news = limit !== null && limit !== pool.limit ? NEWS_LIMIT : 0;
+  let news = limit !== null && pool.isNewLimit(identity, limit) ? NEWS_LIMIT : 0;
   if (resetAt !== null && pool.spec.kind === 'fixed') {
     const known = pool.figures(now).resetAt;
     if (known === null || resetAt - known > NEW_WINDOW_MS) news |= NEWS_WINDOW;

@@ -1,18 +1,30 @@
+import type { Pace } from '../policy/types.ts';
 import type { DurationMs, MonoMs } from '../units.ts';
 
 const MAX_PACERS = 4096;
 
-/** Keeps a rhythm per rule: each request takes the next slot. */
+/** Keeps a rhythm per rule: each request that goes takes the next slot. */
 export class Pacers {
   private readonly next = new Map<string, MonoMs>();
 
-  /** How long until the next slot. `take`: whether it is taken. */
-  wait(key: string, perSecond: number, now: MonoMs, take: boolean): DurationMs {
-    const slot = Math.max(now, this.next.get(key) ?? now);
-    if (take) {
-      if (this.next.size >= MAX_PACERS && !this.next.has(key)) this.next.clear();
-      this.next.set(key, slot + 1000 / Math.max(1e-6, perSecond));
-    }
-    return slot - now;
+  /** How long until the next slot. */
+  wait(pace: Pace, now: MonoMs): DurationMs {
+    return Math.max(0, (this.next.get(keyOf(pace)) ?? now) - now);
   }
+
+  take(pace: Pace, now: MonoMs): void {
+    const key = keyOf(pace);
+    if (this.next.size >= MAX_PACERS && !this.next.has(key)) this.forget(now);
+    this.next.set(key, now + this.wait(pace, now) + 1000 / Math.max(1e-6, pace.perSecond));
+  }
+
+  /** Those whose slot has passed keep nobody waiting. */
+  private forget(now: MonoMs): void {
+    for (const [key, slot] of this.next) if (slot <= now) this.next.delete(key);
+    if (this.next.size >= MAX_PACERS) this.next.clear();
+  }
+}
+
+function keyOf({ rule, pool }: Pace): string {
+  return pool === undefined ? rule : `${rule}|${pool}`;
 }

@@ -4,6 +4,7 @@ import type { Who } from '../ledger/entry.ts';
 import type { Provider } from '../provider.ts';
 import type { Pool } from '../quota/pool.ts';
 import type { DurationMs, EpochMs, MonoMs, Priority, Seq, Units } from '../units.ts';
+import type { Subject } from '../policy/types.ts';
 import type { WaitLine } from './line.ts';
 import type { Party } from './state.ts';
 
@@ -24,7 +25,9 @@ export interface LiveRequest {
   readonly provider: Provider;
   readonly head: RequestHead;
   readonly claim: Claim;
-  readonly party: Party;
+  party: Party;
+  /** What matchers of the policy look at. */
+  readonly subject: Subject;
   readonly who: Who;
   readonly priority: Priority;
   /** 0 high, 1 normal, 2 background: smaller goes first. */
@@ -39,6 +42,8 @@ export interface LiveRequest {
   state: RequestState;
   draws: PoolDraw[];
   line: WaitLine | null;
+  /** Units it was counted with when it joined the line. */
+  lineUnits: Units;
   /** Policy delays end then. */
   notBefore: MonoMs;
   sentWall: EpochMs;

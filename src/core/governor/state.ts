@@ -1,24 +1,28 @@
 import type { PoolSpec } from '../claim.ts';
-import { Gate } from '../quota/gate.ts';
+import { Gate, gateId } from '../quota/gate.ts';
 import { makePool, poolId } from '../quota/make.ts';
+import { joinAccount } from './joining.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import { NumberTable } from './number-table.ts';
 import type { RegisteredIdentity, Registry } from './registry.ts';
-import { GLOBAL, type EpochMs, type JsonObject, type Seq, type Units } from '../units.ts';
+import { GLOBAL, type EpochMs, type Seq, type Units } from '../units.ts';
 
 /** What an unknown model's prompt is assumed to weigh: about four bytes a token. */
 export const DEFAULT_TOKENS_PER_BYTE = 0.25;
 
 /** Pools kept in memory. */
 const MAX_POOLS = 20_000;
-/** Identities whose pools are kept close at hand. */
+/** Identities whose pools are kept close at hand, and whose accounts are remembered. */
 const MAX_PARTIES = 20_000;
+const MAX_GATES = 4096;
 
 /** Who is charged for an identity's requests, with its pools close at hand. */
 export interface Party {
   readonly provider: string;
   readonly identity: string;
-  /** The account when the provider told one, else the identity. */
+  /** As configured; what the provider tells outranks it. */
+  readonly account: string | undefined;
+  /** The account when there is one, else the identity. */
   charged: string;
   readonly pools: Map<PoolSpec, Pool>;
   /** Shut after refusals that belong to no pool. Made when first needed. */
@@ -59,36 +63,33 @@ export class EngineState {
   party(provider: string, identity: string, account: string | undefined): Party {
     const key = `${provider}|${identity}`;
     let party = this.parties.get(key);
-    if (party === undefined) {
-      const charged = account ?? this.accounts.get(key) ?? identity;
+    if (party === undefined || party.account !== account) {
+      const charged = this.accounts.get(key) ?? account ?? identity;
       const gate = this.gates.get(gateId(provider, charged)) ?? null;
       if (this.parties.size >= MAX_PARTIES) this.parties.clear();
-      party = { provider, identity, charged, pools: new Map(), gate };
+      party = { provider, identity, account, charged, pools: new Map(), gate };
       this.parties.set(key, party);
     }
     return party;
   }
 
-  /** The pool of a spec for a party; `made` collects those that were not there yet. */
+  /** The pool of a spec for a party; `made` collects those that the ledger does not tell of yet. */
   poolFor(party: Party, spec: PoolSpec, made: Pool[]): Pool {
-    const cached = party.pools.get(spec);
-    if (cached !== undefined) return cached;
-    const charged = spec.shared === true ? GLOBAL : party.charged;
-    const id = poolId(spec, charged);
-    let pool = this.pools.get(id);
-    if (pool === undefined || !sameTerms(pool.spec, spec)) {
-      pool = this.adopt(id, spec);
-      made.push(pool);
+    let pool = party.pools.get(spec);
+    if (pool === undefined) {
+      const id = poolId(spec, chargedFor(party, spec));
+      pool = this.pools.get(id);
+      if (pool === undefined || !sameTerms(pool.spec, spec)) pool = this.adopt(id, spec);
+      if (party.pools.size > 4096) party.pools.clear();
+      party.pools.set(spec, pool);
     }
-    if (party.pools.size > 4096) party.pools.clear();
-    party.pools.set(spec, pool);
+    if (!pool.recorded && !made.includes(pool)) made.push(pool);
     return pool;
   }
 
   /** Whether the party has this pool, with a limit that somebody told. */
   knows(party: Party, spec: PoolSpec): boolean {
-    const charged = spec.shared === true ? GLOBAL : party.charged;
-    const pool = party.pools.get(spec) ?? this.pools.get(poolId(spec, charged));
+    const pool = party.pools.get(spec) ?? this.pools.get(poolId(spec, chargedFor(party, spec)));
     return pool !== undefined && !pool.unknown;
   }
 
@@ -101,25 +102,49 @@ export class EngineState {
       return known;
     }
     const pool = makePool(id, spec, spec.shared === true ? GLOBAL : chargedIn(id, spec));
-    if (this.pools.size >= MAX_POOLS) this.evict();
     this.pools.set(id, pool);
     if (known !== undefined) {
-      for (const party of this.parties.values()) party.pools.clear();
-      this.onRegrouped?.();
+      // What it counts is another thing now, but who is under way still is.
+      pool.absorbHolds(this.holdsIn(known));
+      this.lookUpAgain();
     }
     return pool;
   }
 
-  /** Forgets the oldest pools that nobody uses now: keys that rotate must not fill the memory. */
-  private evict(): void {
-    let wanted = Math.ceil(MAX_POOLS / 10);
-    for (const [id, pool] of this.pools) {
-      if (wanted === 0) break;
-      if (pool.held > 0) continue;
-      this.pools.delete(id);
-      wanted -= 1;
+  /** Open holds in a pool, in the order in which they were made. */
+  holdsIn(pool: Pool): Hold[] {
+    if (pool.held === 0 && !(pool instanceof Gate)) return [];
+    const found: Hold[] = [];
+    for (const flight of this.flights.values()) {
+      for (const hold of flight.holds) if (hold.pool === pool && hold.open) found.push(hold);
     }
-    this.parties.clear();
+    return found.sort((a, b) => a.at - b.at);
+  }
+
+  /** Pools were renamed, joined or forgotten: nobody may keep the ones he had. */
+  lookUpAgain(): void {
+    for (const party of this.parties.values()) party.pools.clear();
+    this.onRegrouped?.();
+  }
+
+  /** The ledger tells of the pool. Called by the fold alone. */
+  confirm(pool: Pool, now: EpochMs): void {
+    if (pool.recorded) return;
+    pool.recorded = true;
+    if (this.pools.size > MAX_POOLS) this.forgetPools(now);
+  }
+
+  /**
+   * Keys that rotate must not fill the memory: forgets pools that know nothing first, then the
+   * longest idle. Those the ledger does not tell of yet stay, for the fold has never met them.
+   */
+  private forgetPools(now: EpochMs): void {
+    const idle = [...this.pools.values()]
+      .filter((pool) => pool.recorded && pool.held === 0)
+      .map((pool) => ({ pool, fresh: pool.isFresh(now) ? 0 : 1 }))
+      .sort((a, b) => a.fresh - b.fresh || a.pool.usedAt - b.pool.usedAt);
+    for (const { pool } of idle.slice(0, Math.ceil(MAX_POOLS / 10))) this.pools.delete(pool.id);
+    this.lookUpAgain();
   }
 
   gate(provider: string, charged: string): Gate {
@@ -136,11 +161,23 @@ export class EngineState {
       };
       gate = new Gate(id, spec, charged);
       this.gates.set(id, gate);
-      for (const party of this.parties.values()) {
-        if (party.provider === provider && party.charged === charged) party.gate = gate;
-      }
+      this.hangGates();
     }
     return gate;
+  }
+
+  /** Every party has the gate of who is charged at hand. */
+  hangGates(): void {
+    for (const party of this.parties.values()) {
+      party.gate = this.gates.get(gateId(party.provider, party.charged)) ?? null;
+    }
+  }
+
+  /** Forgets gates that are open for good; mostly there are none. */
+  forgetGates(now: EpochMs): void {
+    if (this.gates.size <= MAX_GATES) return;
+    for (const [id, gate] of this.gates) if (gate.isOver(now)) this.gates.delete(id);
+    this.hangGates();
   }
 
   /** By its id; made when it is not there yet. */
@@ -148,33 +185,24 @@ export class EngineState {
     return this.gate(provider, id.slice(provider.length + 1, -'/throttle'.length));
   }
 
-  /** Credentials of one account share its pools: rename those of the identity, or join them. */
+  /** Credentials of one account share its pools: those of the identity become the account's. */
   setAccount(provider: string, identity: string, account: string): void {
     const key = `${provider}|${identity}`;
-    if (this.accounts.get(key) === account) return;
-    this.accounts.set(key, account);
-    const party = this.parties.get(key);
-    const from = party?.charged ?? identity;
-    if (from === account) return;
-    for (const pool of [...this.pools.values()]) {
-      if (pool.spec.provider !== provider || pool.charged !== from) continue;
-      const id = poolId(pool.spec, account);
-      if (this.pools.has(id)) continue;
-      this.pools.delete(pool.id);
-      pool.id = id;
-      pool.charged = account;
-      this.pools.set(id, pool);
-    }
-    for (const other of this.parties.values()) {
-      if (other.provider !== provider || other.charged !== from) continue;
-      if (other !== party && this.accounts.get(`${provider}|${other.identity}`) !== account) {
-        continue;
+    const before = this.accounts.get(key);
+    if (before === account) return;
+    if (before === undefined && this.accounts.size >= MAX_PARTIES) {
+      for (const oldest of this.accounts.keys()) {
+        this.accounts.delete(oldest);
+        break;
       }
-      other.charged = account;
-      other.pools.clear();
-      other.gate = this.gates.get(gateId(provider, account)) ?? other.gate;
     }
-    this.onRegrouped?.();
+    this.accounts.set(key, account);
+    // What it shared with others of another account stays with them.
+    if (before === undefined) joinAccount(this, provider, identity, account);
+    const party = this.parties.get(key);
+    if (party !== undefined) party.charged = account;
+    this.hangGates();
+    this.lookUpAgain();
   }
 
   /** Everybody whose requests were seen, with the account they are charged to. */
@@ -197,74 +225,12 @@ export class EngineState {
   tokensPerByte(provider: string, model: string): number {
     return this.ratios.get(`${provider}|${model}`) ?? DEFAULT_TOKENS_PER_BYTE;
   }
-
-  /** The whole state as JSON. */
-  save(now: EpochMs): JsonObject {
-    return {
-      nextSeq: this.nextSeq,
-      pools: [...this.pools.values()].map((pool) => pool.save(now)),
-      gates: [...this.gates.values()].map((gate) => gate.save(now)),
-      accounts: [...this.accounts],
-      ratios: [...this.ratios],
-      registry: [...this.registry.values()].map((identity) => ({ ...identity })),
-      flights: [...this.flights.values()].map((flight) => ({
-        seq: flight.seq,
-        provider: flight.provider,
-        identity: flight.identity,
-        sentAt: flight.sentAt,
-        inputBytes: flight.inputBytes,
-        model: flight.model,
-        holds: flight.holds.filter((h) => h.open).map((h) => [h.pool.id, h.units, h.at]),
-      })),
-    };
-  }
-
-  load(saved: JsonObject): void {
-    this.nextSeq = saved['nextSeq'] as number;
-    for (const item of saved['pools'] as readonly JsonObject[]) {
-      const spec = item['spec'] as unknown as PoolSpec;
-      const pool = makePool(item['id'] as string, spec, item['charged'] as string);
-      pool.load(item);
-      this.pools.set(pool.id, pool);
-    }
-    for (const item of saved['gates'] as readonly JsonObject[]) {
-      const spec = item['spec'] as unknown as PoolSpec;
-      this.gate(spec.provider, item['charged'] as string).load(item);
-    }
-    for (const [key, value] of saved['accounts'] as unknown as [string, string][]) {
-      this.accounts.set(key, value);
-    }
-    for (const [key, value] of saved['ratios'] as unknown as [string, number][]) {
-      this.ratios.set(key, value);
-    }
-    for (const item of saved['registry'] as unknown as RegisteredIdentity[]) {
-      this.registry.set(item.id, item);
-    }
-    for (const item of saved['flights'] as readonly JsonObject[]) this.loadFlight(item);
-  }
-
-  private loadFlight(item: JsonObject): void {
-    const holds: Hold[] = [];
-    for (const [id, units, at] of item['holds'] as unknown as [string, number, number][]) {
-      const pool = this.pools.get(id);
-      if (pool !== undefined) holds.push(pool.hold(units, at));
-    }
-    const seq = item['seq'] as number;
-    this.flights.set(seq, {
-      seq,
-      provider: item['provider'] as string,
-      identity: item['identity'] as string,
-      sentAt: item['sentAt'] as number,
-      holds,
-      inputBytes: item['inputBytes'] as number,
-      model: item['model'] as string,
-      charges: null,
-    });
-  }
 }
 
-export function gateId(provider: string, charged: string): string {
-  return `${provider}/${charged}/throttle`;
+/** Policies count what an identity does itself, providers what its account does. */
+function chargedFor(party: Party, spec: PoolSpec): string {
+  if (spec.shared === true) return GLOBAL;
+  return spec.source === 'policy' ? party.identity : party.charged;
 }
 
 /** Whether one pool serves both: what was observed may differ from what was documented. */

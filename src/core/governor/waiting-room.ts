@@ -1,29 +1,32 @@
 import { requestId } from '../ledger/expand.ts';
 import type { WokeData } from '../ledger/layout.ts';
-import { Gate } from '../quota/gate.ts';
-import { ON_EVENT, type Pool } from '../quota/pool.ts';
-import { GLOBAL, type DurationMs, type Instant, type MonoMs } from '../units.ts';
+import { Gate, gateId } from '../quota/gate.ts';
+import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
+import {
+  GLOBAL,
+  SECOND,
+  type DurationMs,
+  type EpochMs,
+  type Instant,
+  type MonoMs,
+} from '../units.ts';
+import { Alarms } from './alarms.ts';
 import type { Core } from './engine.ts';
-import { drawRows, entryOf, PoolIndex, NO_SPECS } from './entries.ts';
-import { Heap } from './heap.ts';
+import { drawRows, entryOf, PoolIndex, specRows } from './entries.ts';
+import { redraw } from './intake.ts';
 import { obstacle, overLong, weigh, type Judgement, type Obstacle } from './judge.ts';
-import { WaitLine } from './line.ts';
+import { goesBefore, WaitLine } from './line.ts';
 import { quotaFields } from './quota-fields.ts';
 import { refusalOf } from './refusing.ts';
 import type { LiveRequest, PoolDraw } from './request.ts';
-import { gateId } from './state.ts';
 
-/** Something to look at at a time: a request (its sleep or deadline ends) or a line. */
-interface Alarm {
-  readonly at: MonoMs;
-  readonly request: LiveRequest | null;
-  readonly line: WaitLine | null;
-}
+/** A line is looked at no later than this, lest a clock that was set keep it waiting. */
+const MAX_NAP_MS: DurationMs = 30 * SECOND;
 
 /** Everybody who waits, and the one alarm clock for all of them. */
 export class WaitingRoom {
   readonly lines = new Map<Pool, WaitLine>();
-  private readonly alarms = new Heap<Alarm>((a, b) => a.at < b.at);
+  private readonly alarms = new Alarms();
   private readonly core: Core;
   private regrouped = false;
   /** Requests waiting, by provider. */
@@ -52,10 +55,10 @@ export class WaitingRoom {
   /** Begins to wait: asleep until `notBefore`, else in the line of what stands in the way. */
   admit(request: LiveRequest, found: Obstacle | null, at: Instant): void {
     this.depth.set(request.provider.id, (this.depth.get(request.provider.id) ?? 0) + 1);
-    this.alarms.push({ at: request.deadline, request, line: null });
+    this.alarms.forRequest(request, request.deadline);
     if (request.notBefore > at.mono || found === null) {
       request.state = 'asleep';
-      this.alarms.push({ at: request.notBefore, request, line: null });
+      this.alarms.forRequest(request, request.notBefore);
     } else this.queue(request, found, at);
   }
 
@@ -69,55 +72,42 @@ export class WaitingRoom {
     if (line.head() === request) this.setAlarm(line, found.at, at);
   }
 
-  private setAlarm(line: WaitLine, wall: number, at: Instant): void {
-    if (wall >= ON_EVENT) {
-      line.wakeAt = null;
-      return;
-    }
-    line.wakeAt = at.mono + Math.max(1, wall - at.wall);
-    this.alarms.push({ at: line.wakeAt, request: null, line });
+  /** An alarm that goes off too early does no harm: the line is looked at and set another. */
+  private setAlarm(line: WaitLine, wall: EpochMs, at: Instant): void {
+    const wakeAt = at.mono + Math.min(MAX_NAP_MS, Math.max(1, wall - at.wall));
+    if (line.wakeAt !== null && line.wakeAt <= wakeAt) return;
+    line.wakeAt = wakeAt;
+    this.alarms.forLine(line, wakeAt);
   }
 
   wakeAt(): MonoMs | null {
-    for (;;) {
-      const next = this.alarms.peek();
-      if (next === undefined) return null;
-      if (isDue(next)) return next.at;
-      this.alarms.pop();
-    }
+    return this.alarms.next();
   }
 
   wake(at: Instant): void {
-    for (;;) {
-      const next = this.alarms.peek();
-      if (next === undefined || next.at > at.mono) break;
-      this.alarms.pop();
-      if (!isDue(next)) continue;
+    for (let next = this.alarms.take(at.mono); next !== null; next = this.alarms.take(at.mono)) {
       if (next.line !== null) {
         next.line.wakeAt = null;
         this.drain(next.line, at);
       } else if (next.request !== null) this.rouse(next.request, at);
     }
-    this.settleRegrouping(at);
   }
 
   /** A request's own alarm: its time is up, or its sleep is over. */
   private rouse(request: LiveRequest, at: Instant): void {
+    const { line } = request;
     const found = this.obstacleFor(request, at);
     const asleep = request.state === 'asleep' && request.notBefore > at.mono;
     if (!asleep && found === null) {
       this.leave(request);
       this.send(request, at);
-      return;
+    } else if (request.deadline <= at.mono) this.timedOut(request, found, at);
+    else if (request.state === 'asleep' && !asleep && found !== null) {
+      const judged = weigh(request, found, 0, null, at);
+      if (judged.verdict === 'reject') this.refuse(request, judged, at);
+      else this.queue(request, found, at);
     }
-    if (request.deadline <= at.mono) {
-      this.timedOut(request, found, at);
-      return;
-    }
-    if (request.state !== 'asleep' || asleep || found === null) return;
-    const judged = weigh(request, found, 0, null, at);
-    if (judged.verdict === 'reject') this.refuse(request, judged, at);
-    else this.queue(request, found, at);
+    if (line !== null && request.line === null) this.drain(line, at);
   }
 
   private timedOut(request: LiveRequest, found: Obstacle | null, at: Instant): void {
@@ -129,31 +119,27 @@ export class WaitingRoom {
 
   /** Room may have come: serve the line as far as it goes. */
   drain(line: WaitLine, at: Instant): void {
-    for (;;) {
-      const head = line.head();
-      if (head === null) {
-        this.lines.delete(line.pool);
-        return;
-      }
+    for (let head = line.head(); head !== null; head = line.head()) {
       const found = this.obstacleFor(head, at);
       if (found === null) {
         this.leave(head);
         this.send(head, at);
-      } else if (found.pool === line.pool) {
-        if (line.pool instanceof Gate && line.pool.hopeless) this.refuseHopeless(head, found, at);
-        else {
-          this.setAlarm(line, found.at, at);
-          return;
-        }
+      } else if (found.pool === line.pool && !isHopeless(found)) {
+        this.setAlarm(line, found.at, at);
+        return;
       } else {
         line.leave(head);
-        this.queue(head, found, at);
+        this.place(head, found, at);
       }
     }
+    line.wakeAt = null;
+    if (this.lines.get(line.pool) === line) this.lines.delete(line.pool);
   }
 
-  private refuseHopeless(request: LiveRequest, found: Obstacle, at: Instant): void {
-    this.refuse(request, weigh(request, found, 0, null, at), at);
+  /** Somebody who cannot go now, and is in no line. */
+  private place(request: LiveRequest, found: Obstacle, at: Instant): void {
+    if (isHopeless(found)) this.refuse(request, weigh(request, found, 0, null, at), at);
+    else this.queue(request, found, at);
   }
 
   drainPool(pool: Pool, at: Instant): void {
@@ -162,38 +148,49 @@ export class WaitingRoom {
     if (line !== undefined) this.drain(line, at);
   }
 
-  drainAll(at: Instant): void {
-    for (const line of [...this.lines.values()]) this.drain(line, at);
-  }
-
-  /** Pools were renamed or joined while folding: look them up again before anybody is served. */
+  /** Pools or policy changed: look pools up again before anybody is served. */
   regroup(): void {
     this.regrouped = true;
   }
 
   settleRegrouping(at: Instant): void {
     if (!this.regrouped) return;
-    this.regrouped = false;
-    const waiting: LiveRequest[] = [];
-    for (const line of this.lines.values()) waiting.push(...line.clear());
+    const queued: LiveRequest[] = [];
+    for (const line of this.lines.values()) queued.push(...line.clear());
     this.lines.clear();
-    for (const request of waiting) {
-      request.draws = request.draws.map((draw) => this.regroupedDraw(request, draw));
+    const waiting = this.waiting();
+    // Looking up may itself replace a pool that somebody had looked up already.
+    for (let i = 0; this.regrouped && i < 3; i++) {
+      this.regrouped = false;
+      for (const request of waiting) redraw(this.core.state, request, this.core.policy);
     }
-    for (const request of waiting) this.requeue(request, at);
+    this.regrouped = false;
+    queued.sort((a, b) => (goesBefore(a, b) ? -1 : 1));
+    for (const request of queued) {
+      const found = this.obstacleFor(request, at);
+      if (found !== null) this.place(request, found, at);
+      else {
+        this.leave(request);
+        this.send(request, at);
+      }
+    }
   }
 
-  private regroupedDraw(request: LiveRequest, draw: PoolDraw): PoolDraw {
-    return { ...draw, pool: this.core.state.poolFor(request.party, draw.pool.spec, []) };
+  private waiting(): LiveRequest[] {
+    let count = 0;
+    for (const depth of this.depth.values()) count += depth;
+    if (count === 0) return [];
+    return this.core.live
+      .values()
+      .filter((request) => request.state === 'queued' || request.state === 'asleep');
   }
 
-  private requeue(request: LiveRequest, at: Instant): void {
-    const found = this.obstacleFor(request, at);
-    if (found !== null) this.queue(request, found, at);
-    else {
-      this.leave(request);
-      this.send(request, at);
-    }
+  /** A client left, or another step took its request out of the room: who is next may go. */
+  abandon(request: LiveRequest, at: Instant): void {
+    const { line } = request;
+    this.leave(request);
+    request.state = 'over';
+    if (line !== null) this.drain(line, at);
   }
 
   /** Leaves the room, served or not. Expired alarms are dropped when they come up. */
@@ -208,7 +205,8 @@ export class WaitingRoom {
     const index = new PoolIndex();
     const rows = drawRows(this.withGates(request), index, at.wall);
     request.waitedMs = Math.round(at.mono - request.arrivedMono);
-    const data: WokeData = ['pass', '', '', request.waitedMs, rows, -1, null, NO_SPECS];
+    const specs = specRows(unrecorded(request.draws), index);
+    const data: WokeData = ['pass', '', '', request.waitedMs, rows, -1, null, specs];
     this.recordWoke(request, data, index, at);
     this.forward(request, at, 'delay');
   }
@@ -249,9 +247,10 @@ export class WaitingRoom {
     const blocking = judged.blocking === null ? -1 : index.of(judged.blocking.id);
     const { code, reason, retryInMs } = judged;
     const waited: DurationMs = request.waitedMs;
+    const specs = specRows(unrecorded(request.draws), index);
     this.recordWoke(
       request,
-      ['reject', code, reason, waited, rows, blocking, retryInMs, NO_SPECS],
+      ['reject', code, reason, waited, rows, blocking, retryInMs, specs],
       index,
       at,
     );
@@ -290,9 +289,14 @@ export class WaitingRoom {
 }
 
 const NO_GATES: readonly Gate[] = [];
+const NO_POOLS: readonly Pool[] = [];
 
-function isDue(alarm: Alarm): boolean {
-  if (alarm.line !== null) return alarm.line.wakeAt === alarm.at;
-  const { request } = alarm;
-  return request !== null && (request.state === 'asleep' || request.state === 'queued');
+/** Waiting does not help. */
+function isHopeless({ at, pool }: Obstacle): boolean {
+  return at === NEVER || (pool instanceof Gate && pool.hopeless);
+}
+
+function unrecorded(draws: readonly PoolDraw[]): readonly Pool[] {
+  if (draws.every(({ pool }) => pool.recorded)) return NO_POOLS;
+  return draws.map(({ pool }) => pool).filter((pool) => !pool.recorded);
 }

@@ -6,7 +6,7 @@ import type { PoolKind, PoolSpec } from '../claim.ts';
 import type { DurationMs, EpochMs, Priority, QuotaUnit, Units } from '../units.ts';
 
 /** Raised when the fold's meaning changes: snapshots of another version are not used. */
-export const FOLD_VERSION = 1;
+export const FOLD_VERSION = 2;
 
 export type Verdict = 'pass' | 'delay' | 'reject';
 

@@ -11,7 +11,7 @@ import { applyAction } from './actions/table.ts';
 import { viewFor, type RuleCandidate } from './by-provider.ts';
 import { conditionEnv, type MutableEnv } from './condition-env.ts';
 import { allHold, poolFits } from './match.ts';
-import { NO_FORECAST, NO_POOL, type Readings } from './readings.ts';
+import { NO_FORECAST, NO_POOL, type PoolRef, type Readings } from './readings.ts';
 import { NOTHING_TO_SAY, Tally } from './tally.ts';
 import type { CompiledPolicy, ConditionEnv, PolicyVerdict, Subject } from './types.ts';
 
@@ -43,7 +43,7 @@ interface Hearing {
   heard: boolean;
   /** Reading that a condition needed, and the pools where it was missing. */
   missing: string | null;
-  readonly missingAt: string[];
+  readonly missingAt: PoolRef[];
   /** Reading that the action needed. */
   unmet: string | null;
 }
@@ -93,7 +93,7 @@ class Trial {
       const missing = firstMissing(candidate, env);
       if (missing !== null) {
         hearing.missing ??= missing;
-        if (pool !== null) hearing.missingAt.push(pool.id);
+        if (pool !== null) hearing.missingAt.push(pool);
         return;
       }
       try {
@@ -118,21 +118,31 @@ class Trial {
       effect: 'faulted' as const,
       ...(pool === undefined ? {} : { pool: pool.id }),
       reason: rule.reason,
-      detail: `condition failed: ${faultText(error)}`,
+      detail: `condition failed: ${this.#nameless(faultText(error))}`,
     };
     if (this.#policy.onFault === 'reject') this.#tally.reject(finding, 'auto');
     else this.#tally.note(finding);
+  }
+
+  /** A fault may quote the values it met. */
+  #nameless(text: string): string {
+    const { agent, identity } = this.#subject;
+    let clean = text;
+    if (agent !== '') clean = clean.replaceAll(agent, 'agent.id');
+    return identity === '' ? clean : clean.replaceAll(identity, 'identity.id');
   }
 
   #reportSkip(candidate: RuleCandidate, hearing: Hearing): void {
     const reading = hearing.missing ?? (hearing.heard ? null : hearing.unmet);
     if (reading === null) return;
     const [only] = hearing.missingAt;
-    const where = hearing.missingAt.length > 1 ? ` for ${hearing.missingAt.join(', ')}` : '';
+    // By name: an id tells who is charged, and what is written down here cannot be forgotten.
+    const names = new Set(hearing.missingAt.map((pool) => pool.name));
+    const where = hearing.missingAt.length > 1 ? ` for ${[...names].join(', ')}` : '';
     this.#tally.note({
       rule: candidate.rule.id,
       effect: 'skipped',
-      ...(hearing.missingAt.length === 1 && only !== undefined ? { pool: only } : {}),
+      ...(hearing.missingAt.length === 1 && only !== undefined ? { pool: only.id } : {}),
       reason: candidate.rule.reason,
       detail: `${reading} is not known now${where}`,
     });
@@ -165,6 +175,8 @@ function firstMissing(candidate: RuleCandidate, env: ConditionEnv): string | nul
 function readingsText(candidate: RuleCandidate, env: ConditionEnv): string {
   let text = '';
   for (const [group, name] of candidate.reads) {
+    // Who asked is recorded beside the finding, never inside it.
+    if (name === 'id' && (group === 'agent' || group === 'identity')) continue;
     const value = reading(env, group, name);
     const shown = typeof value === 'number' ? Math.round(value * 1e4) / 1e4 : value;
     text += `${text === '' ? '' : ' '}${group}.${name}=${String(shown)}`;

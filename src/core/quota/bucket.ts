@@ -57,9 +57,19 @@ export class BucketPool extends Pool {
     this.recompute();
   }
 
-  protected onSettle(hold: Hold, units: Units, _at: EpochMs, seen: boolean): void {
+  protected onSettle(hold: Hold, units: Units, at: EpochMs, seen: boolean): void {
     this.unanswered.delete(hold);
-    if (!seen) this.known = Math.max(this.known, hold.at) + units * this.perUnit;
+    if (!seen) {
+      this.known = Math.max(this.known, hold.at) + units * this.perUnit;
+      // A reading asked for earlier may not include it, so it cannot show that less is used.
+      this.knownAt = Math.max(this.knownAt, at + 1);
+    }
+    this.recompute();
+  }
+
+  protected onAbsorb(other: BucketPool): void {
+    this.known = Math.max(this.known, other.known);
+    this.knownAt = Math.max(this.knownAt, other.knownAt);
     this.recompute();
   }
 

@@ -45,6 +45,12 @@ export class CalendarWindowPool extends Pool {
     this.used += units;
   }
 
+  protected onAbsorb(other: CalendarWindowPool): void {
+    if (other.index < this.index) return;
+    this.used = other.index === this.index ? this.used + other.used : other.used;
+    this.index = other.index;
+  }
+
   protected onReading(): boolean {
     return false;
   }

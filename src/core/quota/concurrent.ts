@@ -20,6 +20,7 @@ export class ConcurrencyPool extends Pool {
   protected onHold(): void {}
   protected onRelease(): void {}
   protected onSettle(): void {}
+  protected onAbsorb(): void {}
 
   protected onReading(_reading: Reading): boolean {
     return false;

@@ -1,4 +1,11 @@
-import { SECOND, type DurationMs, type EpochMs, type JsonValue, type Units } from '../units.ts';
+import {
+  HOUR,
+  SECOND,
+  type DurationMs,
+  type EpochMs,
+  type JsonValue,
+  type Units,
+} from '../units.ts';
 import { NEVER, ON_EVENT, Pool, type Hold, type PoolFigures, type Reading } from './pool.ts';
 
 /** Two resets at most this far apart are one window: they jitter by a second. */
@@ -8,8 +15,6 @@ const RESET_GUARD_MS: DurationMs = SECOND;
 /** Of several live windows, one nobody hit for this long no longer gates. */
 const COLD_WINDOW_MS: DurationMs = 60 * SECOND;
 const MAX_WINDOWS = 4;
-/** A sample of the provider's clock this far below the best one means that a clock was set. */
-const CLOCK_STEP_MS: DurationMs = 5 * SECOND;
 
 interface Window {
   /** End, on the provider's clock. */
@@ -60,6 +65,16 @@ export class FixedWindowPool extends Pool {
       windows.splice(i, 1);
       this.forgetUnseen(end - 1);
     }
+    // Whatever window such a charge fell into, it has ended by then.
+    const oldest = this.unseen[0];
+    if (oldest !== undefined && oldest.at + this.unseenMs <= now) {
+      this.forgetUnseen(now - this.unseenMs);
+    }
+  }
+
+  /** How long a charge that no reading included may count at most. */
+  private get unseenMs(): DurationMs {
+    return (this.windowMs ?? HOUR) + RESET_GUARD_MS;
   }
 
   /** Charges up to then (the millisecond before, for order inside one is not known) are in a reading, or belong to a window that ended. */
@@ -93,7 +108,13 @@ export class FixedWindowPool extends Pool {
     const limit = this.limitFor(credential);
     if (units > limit - keep) return NEVER;
     if (this.room(now, limit) - keep >= units) return now;
-    return this.lastRelease(now, units + keep, limit) ?? ON_EVENT;
+    return this.lastRelease(now, units + keep, limit) ?? this.unseenRelease();
+  }
+
+  /** Without an open window only what was charged unseen can give way by itself. */
+  private unseenRelease(): EpochMs {
+    const oldest = this.unseen[0];
+    return oldest === undefined ? ON_EVENT : oldest.at + this.unseenMs;
   }
 
   /** When every window that is too full for `units` has ended. */
@@ -107,14 +128,15 @@ export class FixedWindowPool extends Pool {
     return last;
   }
 
-  protected whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs {
-    const limit = this.limit ?? 0;
-    const reset = this.resetTime(now);
-    if (limit <= 0 || reset === null) return now;
+  protected whenServed(ahead: Units, units: Units, now: EpochMs, credential: string): EpochMs {
+    const limit = this.limitFor(credential);
+    if (limit <= 0) return now;
     const beyond = ahead + units - Math.max(0, this.room(now, limit));
     if (beyond <= 0) return now;
-    const windows = Math.ceil(beyond / limit) - 1;
-    return reset + windows * (this.windowMs ?? 0);
+    // Of several windows the one that has room already does not hold anybody up.
+    const first = this.lastRelease(now, Math.min(limit, ahead + units), limit);
+    if (first === null) return now;
+    return first + (Math.ceil(beyond / limit) - 1) * (this.windowMs ?? 0);
   }
 
   resetTime(now: EpochMs): EpochMs | null {
@@ -179,13 +201,23 @@ export class FixedWindowPool extends Pool {
     return true;
   }
 
-  /** The largest sample counts, since `Date` is floored and travel takes time. */
+  /**
+   * `Date` is floored and was written between sending and receiving, which bounds the difference of
+   * the clocks from both sides. The largest lower bound counts; one above a later upper bound means
+   * that a clock was set.
+   */
   private sampleClock(reading: Reading): void {
     if (reading.date === null) return;
-    const sample = reading.date - reading.at;
-    if (this.skew === null || sample > this.skew || sample < this.skew - CLOCK_STEP_MS) {
-      this.skew = sample;
-    }
+    const least = reading.date - reading.at;
+    const most = reading.date + SECOND - reading.sentAt;
+    if (this.skew === null || least > this.skew || most < this.skew) this.skew = least;
+  }
+
+  protected onAbsorb(other: FixedWindowPool): void {
+    for (const { reset, used, seenAt } of other.windows) this.merge(reset, used, seenAt);
+    this.unseen = [...this.unseen, ...other.unseen].sort((a, b) => a.at - b.at);
+    this.unseenUnits += other.unseenUnits;
+    for (const [credential, limit] of other.limits) this.limits.set(credential, limit);
   }
 
   figures(now: EpochMs): PoolFigures {

@@ -11,6 +11,8 @@ export class Gate extends Pool {
   strikes = 0;
   /** True when waiting cannot clear it: refused at once until it is tried again. */
   hopeless = false;
+  /** Requests that try whether it is over: those sent since it was last shut. */
+  private readonly probes = new Set<Hold>();
 
   constructor(id: string, spec: PoolSpec, charged: string) {
     super(id, { ...spec, limit: Infinity }, charged);
@@ -24,6 +26,7 @@ export class Gate extends Pool {
     this.strikes += 1;
     this.hopeless = hopeless;
     this.block(until, why);
+    this.probes.clear();
     this.ramp.load(1);
   }
 
@@ -33,6 +36,28 @@ export class Gate extends Pool {
       this.strikes = 0;
       this.hopeless = false;
     }
+  }
+
+  /** Nothing of it matters any more. */
+  isOver(now: EpochMs): boolean {
+    return (
+      this.strikes === 0 && this.held === 0 && this.probes.size === 0 && this.blockedUntil <= now
+    );
+  }
+
+  override release(hold: Hold): void {
+    if (!hold.open) return;
+    this.close(hold);
+    if (this.probes.delete(hold)) this.ramp.answered();
+  }
+
+  /** A probe that was answered and yet did not open the gate lets more of them try. */
+  override settle(hold: Hold, _u: number, _at: EpochMs, seen: boolean, answered = true): void {
+    if (!hold.open) return;
+    this.close(hold);
+    if (!this.probes.delete(hold)) return;
+    if (seen || !answered) this.ramp.answered();
+    else this.ramp.silent();
   }
 
   /** Half-open until a request has passed: one tries, the rest wait for its answer. */
@@ -49,7 +74,13 @@ export class Gate extends Pool {
   }
 
   protected onHold(hold: Hold): void {
+    this.probes.add(hold);
     this.ramp.sent(hold.at);
+  }
+
+  protected onAbsorb(other: Gate): void {
+    this.strikes = Math.max(this.strikes, other.strikes);
+    this.hopeless ||= other.hopeless;
   }
 
   protected onRelease(): void {}
@@ -75,6 +106,10 @@ export class Gate extends Pool {
     this.hopeless = hopeless === 1;
     this.limit = Infinity;
   }
+}
+
+export function gateId(provider: string, charged: string): string {
+  return `${provider}/${charged}/throttle`;
 }
 
 /** GitHub's own rule: at least a minute, then doubling; capped so that a mistake heals. */

@@ -10,7 +10,8 @@ export const NEVER: EpochMs = Infinity;
 
 /** Units set aside for one request in one pool. */
 export interface Hold {
-  readonly pool: Pool;
+  /** Changes only when its pool is joined to another. */
+  pool: Pool;
   readonly units: Units;
   /** When it was set aside, which is when the request was sent. */
   readonly at: EpochMs;
@@ -37,6 +38,8 @@ export interface Reading {
 export interface ReadingNews {
   readonly newLimit: boolean;
   readonly newWindow: boolean;
+  /** Whether it told how much is used, so that whatever it includes needs no count of our own. */
+  readonly told: boolean;
 }
 
 /** A pool as readers see it; `null` = not known. */
@@ -71,6 +74,10 @@ export abstract class Pool {
   skew: DurationMs | null = null;
   /** Units in open holds. */
   held: Units = 0;
+  /** Whether an entry of the ledger tells of it as it is: a fold knows no other pools. */
+  recorded = false;
+  /** When it was last drawn on or spoken of; the longest idle are forgotten first. */
+  usedAt: EpochMs = 0;
   readonly ramp: Ramp;
   readonly spending = new Spending();
 
@@ -108,12 +115,13 @@ export abstract class Pool {
   earliestBehind(ahead: Units, units: Units, now: EpochMs, keep: Units, credential: string) {
     const at = this.earliest(units, now, keep, credential);
     if (ahead <= 0 || at >= ON_EVENT || this.limit === null) return at;
-    return Math.max(at, this.whenServed(ahead, units, now));
+    return Math.max(at, this.whenServed(ahead, units, now, credential));
   }
 
   hold(units: Units, at: EpochMs): Hold {
     this.held += units;
     if (this.limit === null) this.ramp.sent(at);
+    if (at > this.usedAt) this.usedAt = at;
     const hold = { pool: this, units, at, open: true };
     this.onHold(hold);
     return hold;
@@ -146,12 +154,45 @@ export abstract class Pool {
     // An old reading must not undo a newer limit.
     const newest = this.observedAt === null || reading.at >= this.observedAt;
     if (newest) this.observedAt = reading.at;
+    if (reading.at > this.usedAt) this.usedAt = reading.at;
     if (newest && reading.windowMs !== null && reading.windowMs > 0)
       this.windowMs = reading.windowMs;
     const limit = reading.limit ?? impliedLimit(reading, this.limit);
     if (limit !== null && (newest || this.limit === null)) this.onLimit(limit, reading.at);
     const newWindow = this.onReading(reading);
-    return { newLimit: this.limit !== before, newWindow };
+    const used = reading.used ?? reading.remaining ?? -1;
+    const told = used >= 0 && this.limit !== null;
+    return { newLimit: this.limit !== before, newWindow, told };
+  }
+
+  /** True while it knows nothing that a new pool would not. */
+  isFresh(now: EpochMs): boolean {
+    if (this.held > 0 || this.blockedUntil > now) return false;
+    const { used } = this.figures(now);
+    return used === null || used <= 0;
+  }
+
+  /**
+   * Takes over what another pool knew and holds: both turned out to be the same one.
+   * @param holds the other's open holds, in the order in which they were made
+   */
+  absorb(other: Pool, holds: readonly Hold[]): void {
+    this.block(other.blockedUntil, other.blockedFor);
+    this.limit ??= other.limit;
+    this.windowMs ??= other.windowMs;
+    this.skew ??= other.skew;
+    this.observedAt = latest(this.observedAt, other.observedAt);
+    this.usedAt = Math.max(this.usedAt, other.usedAt);
+    this.absorbHolds(holds);
+    this.onAbsorb(other);
+  }
+
+  absorbHolds(holds: readonly Hold[]): void {
+    for (const hold of holds) {
+      hold.pool = this;
+      this.held += hold.units;
+      this.onHold(hold);
+    }
   }
 
   /** The provider refused and waits until then. A later end outranks an earlier one. */
@@ -190,6 +231,7 @@ export abstract class Pool {
   /** A policy changed our own limit. */
   respecify(spec: PoolSpec): void {
     this.spec = spec;
+    this.recorded = false;
     this.limit = spec.limit ?? null;
   }
 
@@ -207,6 +249,11 @@ export abstract class Pool {
     return this.limit ?? 0;
   }
 
+  /** Whether a limit told to this credential is another than it was. */
+  isNewLimit(credential: string, limit: Units): boolean {
+    return this.limit === null || this.limitFor(credential) !== limit;
+  }
+
   /** Remembers a credential's own limit. */
   noteLimit(_credential: string, _limit: Units): void {}
 
@@ -215,12 +262,13 @@ export abstract class Pool {
   /** The same object each time, overwritten by the next call: read it at once. */
   abstract figures(now: EpochMs): PoolFigures;
   protected abstract whenRoom(units: Units, now: EpochMs, keep: Units, cred: string): EpochMs;
-  protected abstract whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs;
+  protected abstract whenServed(ahead: Units, units: Units, now: EpochMs, cred: string): EpochMs;
   protected abstract onHold(hold: Hold): void;
   protected abstract onRelease(hold: Hold): void;
   protected abstract onSettle(hold: Hold, units: Units, at: EpochMs, seen: boolean): void;
   /** Returns whether a window began that was not known. */
   protected abstract onReading(reading: Reading): boolean;
+  protected abstract onAbsorb(other: Pool): void;
   protected abstract saveState(): JsonValue;
   protected abstract loadState(state: JsonValue): void;
 
@@ -234,6 +282,7 @@ export abstract class Pool {
       limit: this.limit,
       windowMs: this.windowMs,
       observedAt: this.observedAt,
+      usedAt: this.usedAt,
       blockedUntil: this.blockedUntil,
       blockedFor: this.blockedFor,
       ramp: this.ramp.save(),
@@ -246,12 +295,19 @@ export abstract class Pool {
     this.limit = saved['limit'] as number | null;
     this.windowMs = saved['windowMs'] as number | null;
     this.observedAt = saved['observedAt'] as number | null;
+    this.usedAt = saved['usedAt'] as number;
+    this.recorded = true;
     this.blockedUntil = saved['blockedUntil'] as number;
     this.blockedFor = saved['blockedFor'] as string;
     this.ramp.load(saved['ramp'] as number);
     this.spending.load(saved['spending'] as JsonValue);
     this.loadState(saved['state'] as JsonValue);
   }
+}
+
+function latest(a: EpochMs | null, b: EpochMs | null): EpochMs | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.max(a, b);
 }
 
 /** Some providers say what is left but never the limit: the most ever left stands for it. */

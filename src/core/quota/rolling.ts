@@ -59,8 +59,9 @@ export class RollingWindowPool extends Pool {
     const limit = Math.max(1, this.limit ?? 1);
     const beyond = ahead + units - Math.max(0, limit - this.sum - this.held);
     if (beyond <= 0) return now;
-    const first = this.whenFreed(Math.min(beyond, this.sum), now);
-    const windows = Math.max(0, Math.ceil(beyond / limit) - 1);
+    // Each further round of the whole limit takes a window, whatever the first one's rhythm is.
+    const windows = Math.ceil(beyond / limit) - 1;
+    const first = this.whenFreed(Math.min(beyond - windows * limit, this.sum), now);
     return (first >= ON_EVENT ? now : first) + windows * this.window;
   }
 
@@ -80,11 +81,22 @@ export class RollingWindowPool extends Pool {
   }
 
   private add(at: EpochMs, units: Units): void {
-    const slot = Math.max(this.newest, Math.floor(at / this.slotMs));
+    this.addTo(Math.max(this.newest, Math.floor(at / this.slotMs)), units);
+  }
+
+  private addTo(slot: number, units: Units): void {
     this.newest = slot;
     if (this.counts.size === 0) this.oldest = slot;
     this.counts.set(slot, (this.counts.get(slot) ?? 0) + units);
     this.sum += units;
+  }
+
+  protected onAbsorb(other: RollingWindowPool): void {
+    const all = [...this.counts, ...other.counts].sort(([a], [b]) => a - b);
+    this.counts.clear();
+    this.sum = 0;
+    this.newest = 0;
+    for (const [slot, units] of all) this.addTo(slot, units);
   }
 
   /** Providers that tell of a rolling window tell more than we count: take the larger use. */

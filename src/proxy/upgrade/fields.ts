@@ -42,7 +42,9 @@ export function siftAnswer(response: IncomingMessage): SiftedAnswer {
     const name = raw[i] as string;
     const code = RESPONSE_NAMES.codeOf(name);
     if (code === RESPONSE.connection) connection += `${raw[i + 1] as string},`;
-    else if (code !== RESPONSE.drop) fields.push(name, raw[i + 1] as string);
+    else if (code !== RESPONSE.drop && code !== RESPONSE.transferEncoding) {
+      fields.push(name, raw[i + 1] as string);
+    }
   }
   if (connection !== '') dropNominated(fields, connection);
   const date = Date.parse(field(fields, 'date') ?? '');

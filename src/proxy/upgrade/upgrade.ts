@@ -57,7 +57,6 @@ function callerOf(
   target: Target,
   way: Way,
 ): Caller | Failure {
-  if (target.route.provider === null && sifted.own === null) return NOBODY;
   const inside = way.kind === 'inside' ? way.proxyAuthorization : undefined;
   const proxyAuthorization = sifted.proxyAuthorization ?? inside;
   const facts = { own: sifted.own, pathAgent: target.agent, proxyAuthorization };

@@ -46,6 +46,13 @@ export function createApiApp(deps: ApiDeps): FastifyInstance {
     },
   });
   app.removeContentTypeParser('text/plain');
+  // A call that needs no content, such as a reload, may leave it out.
+  app.removeContentTypeParser('application/json');
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    if (text === '') done(null, {});
+    else parse(request, String(text), done);
+  });
 
   app.addHook('onRequest', (request, reply, done) => {
     void reply.headers(commonHeaders(request.id));

@@ -56,7 +56,7 @@ export function actingRoutes(app: FastifyInstance, deps: ApiDeps): void {
       pollMs: asked.poll ?? null,
     });
     if (result.ok) return reply.code(201).send(result.identity);
-    if (result.why === 'invalid') throw invalid([result]);
+    if (result.why === 'invalid') throw invalid([{ member: result.member, reason: result.reason }]);
     throw new ApiFailure('RL_CONFLICT', { reason: result.reason });
   });
 

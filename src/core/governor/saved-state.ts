@@ -1,0 +1,106 @@
+/** The fold's state as JSON, and back. Its meaning is versioned by `FOLD_VERSION`. */
+import type { PoolSpec } from '../claim.ts';
+import { makePool } from '../quota/make.ts';
+import type { Hold } from '../quota/pool.ts';
+import type { EpochMs, JsonObject, Seq, Units } from '../units.ts';
+import type { RegisteredIdentity } from './registry.ts';
+import type { EngineState, Flight } from './state.ts';
+
+/** The whole state; what has expired by `now` is left out. */
+export function saveState(state: EngineState, now: EpochMs): JsonObject {
+  const pools = [...state.pools.values()].filter((pool) => pool.recorded);
+  return {
+    nextSeq: state.nextSeq,
+    pools: pools.map((pool) => pool.save(now)),
+    gates: [...state.gates.values()].map((gate) => gate.save(now)),
+    accounts: [...state.accounts],
+    ratios: [...state.ratios],
+    registry: [...state.registry.values()].map((identity) => ({ ...identity })),
+    flights: [...state.flights.values()].map(saveFlight),
+  };
+}
+
+function saveFlight(flight: Flight): JsonObject {
+  return {
+    seq: flight.seq,
+    provider: flight.provider,
+    identity: flight.identity,
+    sentAt: flight.sentAt,
+    inputBytes: flight.inputBytes,
+    model: flight.model,
+    holds: flight.holds.filter((h) => h.open).map((h) => [h.pool.id, h.units, h.at]),
+    charges: [...(flight.charges ?? [])].map(([pool, units]) => [pool.id, units]),
+  };
+}
+
+/** Into a state that is still empty. @throws when it is not what `saveState` made */
+export function loadState(state: EngineState, saved: JsonObject): void {
+  state.nextSeq = saved['nextSeq'] as number;
+  for (const item of saved['pools'] as readonly JsonObject[]) {
+    const spec = item['spec'] as unknown as PoolSpec;
+    const pool = makePool(item['id'] as string, spec, item['charged'] as string);
+    pool.load(item);
+    state.pools.set(pool.id, pool);
+  }
+  for (const item of saved['gates'] as readonly JsonObject[]) {
+    const spec = item['spec'] as unknown as PoolSpec;
+    state.gate(spec.provider, item['charged'] as string).load(item);
+  }
+  for (const [key, value] of saved['accounts'] as unknown as [string, string][]) {
+    state.accounts.set(key, value);
+  }
+  for (const [key, value] of saved['ratios'] as unknown as [string, number][]) {
+    state.ratios.set(key, value);
+  }
+  for (const item of saved['registry'] as unknown as RegisteredIdentity[]) {
+    state.registry.set(item.id, item);
+  }
+  loadFlights(state, saved['flights'] as readonly JsonObject[]);
+}
+
+interface SavedHold {
+  readonly seq: Seq;
+  readonly pool: string;
+  readonly units: Units;
+  readonly at: EpochMs;
+}
+
+/** Units are set aside again in the order in which they were: a bucket's level depends on it. */
+function loadFlights(state: EngineState, items: readonly JsonObject[]): void {
+  const all: SavedHold[] = [];
+  const holds = new Map<Seq, Hold[]>();
+  for (const item of items) {
+    const seq = item['seq'] as number;
+    holds.set(seq, []);
+    for (const [pool, units, at] of item['holds'] as unknown as [string, number, number][]) {
+      all.push({ seq, pool, units, at });
+    }
+  }
+  all.sort((a, b) => a.at - b.at);
+  for (const { seq, pool: id, units, at } of all) {
+    const pool = state.pools.get(id) ?? state.gates.get(id);
+    if (pool !== undefined) holds.get(seq)?.push(pool.hold(units, at));
+  }
+  for (const item of items) {
+    const seq = item['seq'] as number;
+    state.flights.set(seq, flightOf(state, item, seq, holds.get(seq) ?? []));
+  }
+}
+
+function flightOf(state: EngineState, item: JsonObject, seq: Seq, holds: Hold[]): Flight {
+  const told = item['charges'] as unknown as [string, number][];
+  const charges = told.flatMap(([id, units]) => {
+    const pool = state.pools.get(id);
+    return pool === undefined ? [] : [[pool, units] as const];
+  });
+  return {
+    seq,
+    provider: item['provider'] as string,
+    identity: item['identity'] as string,
+    sentAt: item['sentAt'] as number,
+    holds,
+    inputBytes: item['inputBytes'] as number,
+    model: item['model'] as string,
+    charges: charges.length === 0 ? null : new Map(charges),
+  };
+}
