@@ -43,7 +43,7 @@ function join(parts: readonly Buffer[]): Buffer | null {
  * response begins with the first bytes read after a request's head was written.
  */
 export function skipContinue(socket: Socket): void {
-  const read = socket.read.bind(socket) as () => Buffer | null;
+  const read = socket.read.bind(socket) as (size?: number) => Buffer | null;
   const write = socket.write.bind(socket) as (chunk: unknown, encoding?: unknown) => boolean;
   let fresh = false;
   let held: Buffer | null = null;
@@ -54,8 +54,9 @@ export function skipContinue(socket: Socket): void {
     return write(chunk, encoding);
   };
 
-  socket.read = (): Buffer | null => {
-    const chunk = read();
+  socket.read = (size?: number): Buffer | null => {
+    // Node itself calls `read(0)` to ask for more; without its size that would take data and drop it.
+    const chunk = read(size);
     if (!fresh || chunk === null) return chunk;
     if (held === null && chunk.length > STATUS_AT && chunk[STATUS_AT] !== DIGIT_ONE) {
       fresh = false;
