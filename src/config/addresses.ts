@@ -14,7 +14,9 @@ export function readListen(value: unknown): Read<ListenAddress> {
   const text = typeof value === 'number' ? `127.0.0.1:${value}` : value;
   const form = 'write it like `127.0.0.1:8787`';
   if (typeof text !== 'string') return bad(`${shown(value)} is no address: ${form}`);
-  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(text.trim());
+  // The ready line prints URLs; what was copied from there is understood.
+  const plain = text.trim().replace(/^http:\/\/(.*?)\/?$/i, '$1');
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s/]*)):(\d{1,5})$/.exec(plain);
   const port = Number(parts?.[3]);
   const host = parts?.[1] ?? (parts?.[2] === '' ? '127.0.0.1' : parts?.[2]);
   if (parts === null || host === undefined || (parts[1] !== undefined && isIP(host) !== 6)) {

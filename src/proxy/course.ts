@@ -23,6 +23,7 @@ import type {
   ProxySettings,
   RoutingTable,
 } from './ports.ts';
+import { plainPath } from './plain-path.ts';
 import { Relay } from './relay.ts';
 import type { Readers, RelayHost } from './relay.ts';
 import { dropField } from './response-fields.ts';
@@ -106,7 +107,7 @@ export class Course implements Attendant, RelayHost {
       scheme: route.scheme,
       host: route.host,
       port: route.port,
-      path: target.path,
+      path: plainPath(target.path),
       fields,
       contentLength: sifted.chunked ? null : Number(sifted.contentLength ?? 0),
       way: target.way,
@@ -234,7 +235,7 @@ export class Course implements Attendant, RelayHost {
       this.credential,
       {
         method: head.method,
-        path: prefix === '' ? head.path : prefix + head.path,
+        path: prefix === '' ? target.path : prefix + target.path,
         fields: head.fields,
         body: this.body,
       },

@@ -24,6 +24,13 @@ export interface ForwardFault {
   readonly cause: string;
 }
 
+/** undici's codes in words; what they say of the origin is all that a client can use. */
+const IN_WORDS: Readonly<Record<string, string>> = {
+  UND_ERR_SOCKET: 'it closed the connection without an answer',
+  UND_ERR_HEADERS_OVERFLOW: 'its header fields are larger than 64 KiB',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'its Content-Length is not valid',
+};
+
 export function forwardFault(error: Error, host: string): ForwardFault {
   const { code } = error as NodeJS.ErrnoException;
   // undici refuses to write it: a method or field that only the client can put right.
@@ -33,5 +40,8 @@ export function forwardFault(error: Error, host: string): ForwardFault {
   if (code === undefined) {
     return { code: 'RL_UNREACHABLE', values: { host, reason: error.message }, cause: 'ERROR' };
   }
+  const reason = IN_WORDS[code];
+  if (reason !== undefined)
+    return { code: 'RL_UNREACHABLE', values: { host, reason }, cause: code };
   return dialFault(error, host);
 }

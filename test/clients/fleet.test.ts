@@ -12,7 +12,7 @@ import { clientWorld, type ClientWorld } from './world.ts';
 afterAll(cleanUp);
 
 const AGENTS = 20;
-const EACH = 8;
+const EACH = 6;
 const LIMIT = 60;
 /** A minute, compressed. */
 const WINDOW_MS = 3_000;

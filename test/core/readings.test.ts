@@ -22,6 +22,7 @@ function reading(more: Partial<Reading>): Reading {
     windowMs: null,
     at: NOW,
     sentAt: NOW,
+    now: more.at ?? NOW,
     date: null,
     ...more,
   };

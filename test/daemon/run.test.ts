@@ -92,6 +92,26 @@ describe('ratelord run', () => {
   });
 });
 
+test('runs that begin at once share one daemon, which ends with the last', async () => {
+  const home = tempDir();
+  const config = join(home, 'ratelord.yaml');
+  writeFileSync(config, configFor({ github }));
+  const data = join(home, 'data');
+  const env = { RATELORD_CONFIG: config, RATELORD_DATA: data };
+  const script =
+    `fetch('https://api.github.com/user', { headers: { authorization: 'Bearer ghp_many' } })` +
+    `.then(async (r) => process.stdout.write(process.env.HTTPS_PROXY + ' ' + r.status))`;
+  const told = await Promise.all(
+    Array.from({ length: 3 }, () =>
+      runRatelord(['run', '--', process.execPath, '-e', script], home, env),
+    ),
+  );
+  expect(told.map(({ stderr }) => stderr)).toEqual(['', '', '']);
+  expect(told.map(({ stdout }) => stdout.split(' ')[1])).toEqual(['200', '200', '200']);
+  expect(new Set(told.map(({ stdout }) => stdout)).size).toBe(1);
+  expect(existsSync(join(data, 'daemon.json'))).toBe(false);
+});
+
 describe('ratelord env', () => {
   test('evaluated by a shell, it sets up what follows', async () => {
     const { stdout, code } = await daemon.cli(['env', '--agent', 'shelly']);

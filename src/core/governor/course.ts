@@ -250,8 +250,9 @@ function finalCharges(
   for (const hold of flight?.holds ?? []) {
     // Concurrency is held, not spent.
     if (hold.units === 0 || hold.pool.spec.kind === 'concurrent') continue;
-    const told = flight?.charges?.get(hold.pool);
-    const units = hold.open ? (told ?? usedUnits(request, hold.pool) ?? hold.units) : hold.units;
+    const units = hold.open
+      ? (hold.charged ?? usedUnits(request, hold.pool) ?? hold.units)
+      : hold.units;
     charges.push([index.of(hold.pool.id), units]);
   }
   return charges;

@@ -5,7 +5,7 @@ import type { Entry, EntryKind, Who } from '../ledger/entry.ts';
 import type { DrawRow, RuleRow, SpecRow } from '../ledger/layout.ts';
 import type { RuleFinding } from '../policy/types.ts';
 import type { Pool } from '../quota/pool.ts';
-import type { EpochMs, JsonValue, Seq } from '../units.ts';
+import { GLOBAL, SYSTEM, type EpochMs, type JsonValue, type Seq } from '../units.ts';
 import { unitsFor, type PoolDraw } from './request.ts';
 
 export function entryOf(
@@ -71,7 +71,7 @@ export function specRows(made: readonly Pool[], index: PoolIndex): readonly Spec
       index.of(pool.id),
       spec.provider,
       spec.name,
-      spec.partition,
+      partitionPlace(pool.id, spec),
       spec.unit,
       spec.kind,
       spec.limit ?? null,
@@ -80,6 +80,35 @@ export function specRows(made: readonly Pool[], index: PoolIndex): readonly Spec
       spec.shared === true ? 1 : 0,
     ];
   });
+}
+
+/** A pool came to be, or got other terms, without a request of its own. */
+export function poolEntry(seq: Seq, pool: Pool, at: EpochMs): Entry {
+  const index = new PoolIndex();
+  const specs = specRows([pool], index);
+  const who = {
+    agent: SYSTEM,
+    identity: GLOBAL,
+    workload: SYSTEM,
+    scope: GLOBAL,
+    provider: pool.spec.provider,
+  };
+  const payload = { limit: pool.limit, window_ms: pool.windowMs, source: pool.spec.source };
+  return entryOf('event', seq, 1, at, 0, who, index.ids, ['constraint_observed', payload, specs]);
+}
+
+function partitionPlace(id: string, { name, partition }: PoolSpec): number {
+  if (partition === '') return 0;
+  return id.slice(0, id.length - partition.length).split(`/${name}/`).length - 1;
+}
+
+/** The inverse of `partitionPlace`. */
+export function partitionIn(id: string, name: string, place: number): string {
+  if (place === 0) return '';
+  const mark = `/${name}/`;
+  let at = 0;
+  for (let i = 0; i < place; i++) at = id.indexOf(mark, at) + mark.length;
+  return id.slice(at);
 }
 
 /** Queries may hold secrets: the ledger has the path alone. */

@@ -18,6 +18,7 @@ import {
 import { Gate } from '../quota/gate.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import type { EpochMs } from '../units.ts';
+import { partitionIn } from './entries.ts';
 import { evolveRegistry } from './registry.ts';
 import type { EngineState, Flight } from './state.ts';
 
@@ -36,6 +37,7 @@ export function evolve(state: EngineState, entry: Entry): void {
     case 'ended':
       return ended(state, entry, entry.data as unknown as EndedData);
     case 'event':
+      makePools(state, entry, (entry.data[2] ?? []) as unknown as readonly SpecRow[]);
       return evolveRegistry(state.registry, entry);
   }
 }
@@ -91,7 +93,6 @@ function flightOf(
     holds,
     inputBytes,
     model,
-    charges: null,
   };
 }
 
@@ -145,6 +146,7 @@ function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<P
       resetIn: row[5],
       windowMs: row[6],
       at,
+      now: entry.at,
       sentAt: data[2],
       // What a reporter's clock said when it saw the answer is nothing to set ours by.
       date: data[0] === 'passive' ? null : data[3],
@@ -165,8 +167,7 @@ function settleAnswered(
     if (!hold.open || settlesAtEnd(hold.pool)) continue;
     // Why it was refused may be in the content: until that is read nobody else tries.
     if (status >= 400 && hold.pool instanceof Gate) continue;
-    const units = flight.charges?.get(hold.pool) ?? hold.units;
-    settle(entry, hold, units, seen?.has(hold.pool) === true);
+    settle(entry, hold, hold.charged ?? hold.units, seen?.has(hold.pool) === true);
   }
 }
 
@@ -189,7 +190,7 @@ function charge(
   if (pool === null) return;
   const hold = flight?.holds.find((held) => held.pool === pool);
   if (flight !== null && hold !== undefined) {
-    if (hold.open) (flight.charges ??= new Map()).set(pool, units);
+    if (hold.open) hold.charged = units;
     return;
   }
   if (units > 0) pool.settle(pool.hold(units, at), units, at, false);
@@ -227,7 +228,8 @@ function ended(state: EngineState, entry: Entry, data: EndedData): void {
   for (const hold of flight.holds) {
     if (!hold.open) continue;
     if (!sent) hold.pool.release(hold);
-    else settle(entry, hold, charges.get(hold.pool) ?? hold.units, false, data[1] > 0);
+    else
+      settle(entry, hold, charges.get(hold.pool) ?? hold.charged ?? hold.units, false, data[1] > 0);
   }
   if (sent) openGates(flight, data[1]);
   const tokens = data[6];
@@ -251,20 +253,20 @@ function poolAt(state: EngineState, entry: Entry, index: number): Pool | null {
 function makePools(state: EngineState, entry: Entry, specs: readonly SpecRow[]): void {
   for (const row of specs) {
     const id = entry.pools[row[0]];
-    if (id !== undefined) state.confirm(state.adopt(id, specOf(row)), entry.at);
+    if (id !== undefined) state.confirm(state.adopt(id, specOf(id, row)), entry.at);
   }
 }
 
-function specOf(row: SpecRow): PoolSpec {
+function specOf(id: string, row: SpecRow): PoolSpec {
   return {
     provider: row[1],
     name: row[2],
-    partition: row[3],
+    partition: partitionIn(id, row[2], row[3]),
     unit: row[4],
     kind: row[5],
     ...(row[6] === null ? {} : { limit: row[6] }),
     ...(row[7] === null ? {} : { windowMs: row[7] }),
     source: row[8],
-    ...(row[9] === 1 ? { shared: true } : {}),
+    shared: row[9] === 1,
   };
 }

@@ -90,11 +90,16 @@ export function takeIn(
 }
 
 /** Pools or policy changed while it waits: what it draws on is looked up again. */
-export function redraw(state: EngineState, request: LiveRequest, policy: CompiledPolicy): void {
+export function redraw(
+  state: EngineState,
+  request: LiveRequest,
+  policy: CompiledPolicy,
+  made: Pool[],
+): void {
   const { provider, identity, account } = request.party;
   request.party = state.party(provider, identity, account);
   const { party, claim, subject } = request;
-  request.draws = drawsFor(state, party, claim, policy, subject, []).draws;
+  request.draws = drawsFor(state, party, claim, policy, subject, made).draws;
 }
 
 function drawsFor(
@@ -171,6 +176,7 @@ class RequestReadings implements Readings {
   private readonly request: LiveRequest;
   private readonly now: EpochMs;
   private refs: PoolRef[] | null = null;
+  private readonly read: ConditionEnv['pool'][] = [];
 
   constructor(
     state: EngineState,
@@ -206,8 +212,10 @@ class RequestReadings implements Readings {
     return this.request.draws[0]?.pool.spending.share(this.request.who.agent) ?? null;
   }
 
+  /** The same for every rule of one decision: worked out once. */
   pool(index: number): ConditionEnv['pool'] {
-    return poolReading(this.request.draws[index]?.pool, this.now);
+    const draw = this.request.draws[index];
+    return (this.read[index] ??= poolReading(draw?.pool, this.now));
   }
 
   forecast(): ConditionEnv['forecast'] {

@@ -8,10 +8,9 @@ import type { EngineState, Flight } from './state.ts';
 
 /** The whole state; what has expired by `now` is left out. */
 export function saveState(state: EngineState, now: EpochMs): JsonObject {
-  const pools = [...state.pools.values()].filter((pool) => pool.recorded);
   return {
     nextSeq: state.nextSeq,
-    pools: pools.map((pool) => pool.save(now)),
+    pools: [...state.pools.values()].map((pool) => pool.save(now)),
     gates: [...state.gates.values()].map((gate) => gate.save(now)),
     accounts: [...state.accounts],
     ratios: [...state.ratios],
@@ -28,8 +27,8 @@ function saveFlight(flight: Flight): JsonObject {
     sentAt: flight.sentAt,
     inputBytes: flight.inputBytes,
     model: flight.model,
-    holds: flight.holds.filter((h) => h.open).map((h) => [h.pool.id, h.units, h.at]),
-    charges: [...(flight.charges ?? [])].map(([pool, units]) => [pool.id, units]),
+    // Those that are settled too: what is told of them later is no charge of its own.
+    holds: flight.holds.map((h) => [h.pool.id, h.units, h.at, h.open ? 1 : 0, h.charged]),
   };
 }
 
@@ -58,11 +57,21 @@ export function loadState(state: EngineState, saved: JsonObject): void {
   loadFlights(state, saved['flights'] as readonly JsonObject[]);
 }
 
+type HoldRow = readonly [
+  pool: string,
+  units: Units,
+  at: EpochMs,
+  open: number,
+  charged: Units | null,
+];
+
 interface SavedHold {
   readonly seq: Seq;
   readonly pool: string;
   readonly units: Units;
   readonly at: EpochMs;
+  readonly open: boolean;
+  readonly charged: Units | null;
 }
 
 /** Units are set aside again in the order in which they were: a bucket's level depends on it. */
@@ -72,27 +81,26 @@ function loadFlights(state: EngineState, items: readonly JsonObject[]): void {
   for (const item of items) {
     const seq = item['seq'] as number;
     holds.set(seq, []);
-    for (const [pool, units, at] of item['holds'] as unknown as [string, number, number][]) {
-      all.push({ seq, pool, units, at });
+    for (const hold of item['holds'] as unknown as HoldRow[]) {
+      const [pool, units, at, open, charged] = hold;
+      all.push({ seq, pool, units, at, open: open === 1, charged });
     }
   }
   all.sort((a, b) => a.at - b.at);
-  for (const { seq, pool: id, units, at } of all) {
+  for (const { seq, pool: id, units, at, open, charged } of all) {
     const pool = state.pools.get(id) ?? state.gates.get(id);
-    if (pool !== undefined) holds.get(seq)?.push(pool.hold(units, at));
+    if (pool === undefined) continue;
+    const hold = open ? pool.hold(units, at) : { pool, units, at, open, charged };
+    hold.charged = charged;
+    holds.get(seq)?.push(hold);
   }
   for (const item of items) {
     const seq = item['seq'] as number;
-    state.flights.set(seq, flightOf(state, item, seq, holds.get(seq) ?? []));
+    state.flights.set(seq, flightOf(item, seq, holds.get(seq) ?? []));
   }
 }
 
-function flightOf(state: EngineState, item: JsonObject, seq: Seq, holds: Hold[]): Flight {
-  const told = item['charges'] as unknown as [string, number][];
-  const charges = told.flatMap(([id, units]) => {
-    const pool = state.pools.get(id);
-    return pool === undefined ? [] : [[pool, units] as const];
-  });
+function flightOf(item: JsonObject, seq: Seq, holds: Hold[]): Flight {
   return {
     seq,
     provider: item['provider'] as string,
@@ -101,6 +109,5 @@ function flightOf(state: EngineState, item: JsonObject, seq: Seq, holds: Hold[])
     holds,
     inputBytes: item['inputBytes'] as number,
     model: item['model'] as string,
-    charges: charges.length === 0 ? null : new Map(charges),
   };
 }

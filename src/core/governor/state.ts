@@ -4,8 +4,8 @@ import { makePool, poolId } from '../quota/make.ts';
 import { joinAccount } from './joining.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import { NumberTable } from './number-table.ts';
-import type { RegisteredIdentity, Registry } from './registry.ts';
-import { GLOBAL, type EpochMs, type Seq, type Units } from '../units.ts';
+import type { Registry } from './registry.ts';
+import { GLOBAL, type EpochMs, type Seq } from '../units.ts';
 
 /** What an unknown model's prompt is assumed to weigh: about four bytes a token. */
 export const DEFAULT_TOKENS_PER_BYTE = 0.25;
@@ -38,8 +38,6 @@ export interface Flight {
   readonly holds: readonly Hold[];
   readonly inputBytes: number;
   readonly model: string;
-  /** Charges the provider told before the hold was settled. */
-  charges: Map<Pool, Units> | null;
 }
 
 /** Everything the ledger's fold produces. Mutated by `evolve` alone. */
@@ -111,12 +109,11 @@ export class EngineState {
     return pool;
   }
 
-  /** Open holds in a pool, in the order in which they were made. */
+  /** Holds of those under way in a pool, settled ones too, in the order in which they were made. */
   holdsIn(pool: Pool): Hold[] {
-    if (pool.held === 0 && !(pool instanceof Gate)) return [];
     const found: Hold[] = [];
     for (const flight of this.flights.values()) {
-      for (const hold of flight.holds) if (hold.pool === pool && hold.open) found.push(hold);
+      for (const hold of flight.holds) if (hold.pool === pool) found.push(hold);
     }
     return found.sort((a, b) => a.at - b.at);
   }
@@ -142,7 +139,10 @@ export class EngineState {
     const idle = [...this.pools.values()]
       .filter((pool) => pool.recorded && pool.held === 0)
       .map((pool) => ({ pool, fresh: pool.isFresh(now) ? 0 : 1 }))
-      .sort((a, b) => a.fresh - b.fresh || a.pool.usedAt - b.pool.usedAt);
+      .sort(
+        (a, b) =>
+          a.fresh - b.fresh || a.pool.usedAt - b.pool.usedAt || (a.pool.id < b.pool.id ? -1 : 1),
+      );
     for (const { pool } of idle.slice(0, Math.ceil(MAX_POOLS / 10))) this.pools.delete(pool.id);
     this.lookUpAgain();
   }
@@ -161,23 +161,28 @@ export class EngineState {
       };
       gate = new Gate(id, spec, charged);
       this.gates.set(id, gate);
-      this.hangGates();
+      this.hangGate(provider, charged, gate);
     }
     return gate;
   }
 
   /** Every party has the gate of who is charged at hand. */
-  hangGates(): void {
+  private hangGate(provider: string, charged: string, gate: Gate | null): void {
     for (const party of this.parties.values()) {
-      party.gate = this.gates.get(gateId(party.provider, party.charged)) ?? null;
+      if (party.provider === provider && party.charged === charged) party.gate = gate;
     }
   }
 
   /** Forgets gates that are open for good; mostly there are none. */
   forgetGates(now: EpochMs): void {
     if (this.gates.size <= MAX_GATES) return;
-    for (const [id, gate] of this.gates) if (gate.isOver(now)) this.gates.delete(id);
-    this.hangGates();
+    const over = new Set<Gate>();
+    for (const [id, gate] of this.gates) {
+      if (gate.isOver(now) && this.gates.delete(id)) over.add(gate);
+    }
+    for (const party of this.parties.values()) {
+      if (party.gate !== null && over.has(party.gate)) party.gate = null;
+    }
   }
 
   /** By its id; made when it is not there yet. */
@@ -200,9 +205,12 @@ export class EngineState {
     // What it shared with others of another account stays with them.
     if (before === undefined) joinAccount(this, provider, identity, account);
     const party = this.parties.get(key);
-    if (party !== undefined) party.charged = account;
-    this.hangGates();
-    this.lookUpAgain();
+    if (party !== undefined) {
+      party.charged = account;
+      party.pools.clear();
+    }
+    this.hangGate(provider, account, this.gates.get(gateId(provider, account)) ?? null);
+    this.onRegrouped?.();
   }
 
   /** Everybody whose requests were seen, with the account they are charged to. */

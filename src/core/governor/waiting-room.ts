@@ -12,7 +12,7 @@ import {
 } from '../units.ts';
 import { Alarms } from './alarms.ts';
 import type { Core } from './engine.ts';
-import { drawRows, entryOf, PoolIndex, specRows } from './entries.ts';
+import { drawRows, entryOf, NO_SPECS, poolEntry, PoolIndex } from './entries.ts';
 import { redraw } from './intake.ts';
 import { obstacle, overLong, weigh, type Judgement, type Obstacle } from './judge.ts';
 import { goesBefore, WaitLine } from './line.ts';
@@ -159,12 +159,17 @@ export class WaitingRoom {
     for (const line of this.lines.values()) queued.push(...line.clear());
     this.lines.clear();
     const waiting = this.waiting();
+    const made: Pool[] = [];
     // Looking up may itself replace a pool that somebody had looked up already.
     for (let i = 0; this.regrouped && i < 3; i++) {
       this.regrouped = false;
-      for (const request of waiting) redraw(this.core.state, request, this.core.policy);
+      for (const request of waiting) {
+        redraw(this.core.state, request, this.core.policy, made);
+      }
     }
     this.regrouped = false;
+    for (const pool of made)
+      if (!pool.recorded) this.core.record(poolEntry(this.core.state.nextSeq, pool, at.wall));
     queued.sort((a, b) => (goesBefore(a, b) ? -1 : 1));
     for (const request of queued) {
       const found = this.obstacleFor(request, at);
@@ -205,8 +210,7 @@ export class WaitingRoom {
     const index = new PoolIndex();
     const rows = drawRows(this.withGates(request), index, at.wall);
     request.waitedMs = Math.round(at.mono - request.arrivedMono);
-    const specs = specRows(unrecorded(request.draws), index);
-    const data: WokeData = ['pass', '', '', request.waitedMs, rows, -1, null, specs];
+    const data: WokeData = ['pass', '', '', request.waitedMs, rows, -1, null, NO_SPECS];
     this.recordWoke(request, data, index, at);
     this.forward(request, at, 'delay');
   }
@@ -247,10 +251,9 @@ export class WaitingRoom {
     const blocking = judged.blocking === null ? -1 : index.of(judged.blocking.id);
     const { code, reason, retryInMs } = judged;
     const waited: DurationMs = request.waitedMs;
-    const specs = specRows(unrecorded(request.draws), index);
     this.recordWoke(
       request,
-      ['reject', code, reason, waited, rows, blocking, retryInMs, specs],
+      ['reject', code, reason, waited, rows, blocking, retryInMs, NO_SPECS],
       index,
       at,
     );
@@ -289,14 +292,8 @@ export class WaitingRoom {
 }
 
 const NO_GATES: readonly Gate[] = [];
-const NO_POOLS: readonly Pool[] = [];
 
 /** Waiting does not help. */
 function isHopeless({ at, pool }: Obstacle): boolean {
   return at === NEVER || (pool instanceof Gate && pool.hopeless);
-}
-
-function unrecorded(draws: readonly PoolDraw[]): readonly Pool[] {
-  if (draws.every(({ pool }) => pool.recorded)) return NO_POOLS;
-  return draws.map(({ pool }) => pool).filter((pool) => !pool.recorded);
 }

@@ -37,4 +37,4 @@ export type EntryKind =
   | 'woke' // a waiting request was judged again, with another outcome
   | 'observed' // response head, tap, poll or passive observation
   | 'ended' // settlement
-  | 'event'; // anything else: data[0] is its type, data[1] its payload
+  | 'event'; // anything else: data[0] is its type, data[1] its payload, data[2] pools it makes

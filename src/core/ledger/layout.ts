@@ -25,12 +25,13 @@ export type DrawRow = readonly [
 /** `[rule, effect, pool or −1, detail]` */
 export type RuleRow = readonly [rule: string, effect: string, pool: number, detail: string];
 
-/** A pool first met in this entry. */
+/** A pool first met in this entry. Its id tells the rest: names of agents may be in there. */
 export type SpecRow = readonly [
   pool: number,
   provider: string,
   name: string,
-  partition: string,
+  /** Which `/name/` in the pool's id the partition follows, from 1; 0 = the pool has none. */
+  partition: number,
   unit: QuotaUnit,
   kind: PoolKind,
   limit: Units | null,

@@ -159,6 +159,8 @@ export class FixedWindowPool extends Pool {
   }
 
   protected onReading(reading: Reading): boolean {
+    // What was over before this reading is over, whether or not anybody looked in between.
+    this.expire(reading.now);
     this.sampleClock(reading);
     const used = usedBy(reading, this.limit);
     if (used === null) return false;

@@ -26,6 +26,7 @@ export class Gate extends Pool {
     this.strikes += 1;
     this.hopeless = hopeless;
     this.block(until, why);
+    for (const probe of this.probes) probe.open = false;
     this.probes.clear();
     this.ramp.load(1);
   }

@@ -16,6 +16,8 @@ export interface Hold {
   /** When it was set aside, which is when the request was sent. */
   readonly at: EpochMs;
   open: boolean;
+  /** What the provider told that it costs, before it was settled. */
+  charged: Units | null;
 }
 
 /** A provider's reading of a quota, its clock already recorded in `date`. */
@@ -28,6 +30,8 @@ export interface Reading {
   readonly windowMs: DurationMs | null;
   /** When it reached us. */
   readonly at: EpochMs;
+  /** When it is written down: later than `at` for what was seen elsewhere. */
+  readonly now: EpochMs;
   /** When the request that brought it was sent: everything answered before is in it. */
   readonly sentAt: EpochMs;
   /** The provider's clock in the same answer. */
@@ -122,7 +126,7 @@ export abstract class Pool {
     this.held += units;
     if (this.limit === null) this.ramp.sent(at);
     if (at > this.usedAt) this.usedAt = at;
-    const hold = { pool: this, units, at, open: true };
+    const hold = { pool: this, units, at, open: true, charged: null };
     this.onHold(hold);
     return hold;
   }
@@ -174,7 +178,7 @@ export abstract class Pool {
 
   /**
    * Takes over what another pool knew and holds: both turned out to be the same one.
-   * @param holds the other's open holds, in the order in which they were made
+   * @param holds the other's holds, in the order in which they were made
    */
   absorb(other: Pool, holds: readonly Hold[]): void {
     this.block(other.blockedUntil, other.blockedFor);
@@ -190,7 +194,10 @@ export abstract class Pool {
   absorbHolds(holds: readonly Hold[]): void {
     for (const hold of holds) {
       hold.pool = this;
+      if (!hold.open) continue;
       this.held += hold.units;
+      if (hold.at > this.usedAt) this.usedAt = hold.at;
+      if (this.limit === null) this.ramp.sent(hold.at);
       this.onHold(hold);
     }
   }
@@ -278,7 +285,7 @@ export abstract class Pool {
     return {
       id: this.id,
       charged: this.charged,
-      spec: { ...this.spec },
+      spec: { ...this.spec, shared: this.spec.shared === true },
       limit: this.limit,
       windowMs: this.windowMs,
       observedAt: this.observedAt,

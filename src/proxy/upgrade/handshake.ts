@@ -21,6 +21,7 @@ import { addOwnFields, failureAnswer, refusalAnswer } from '../own-answer.ts';
 import type { Failure } from '../own-answer.ts';
 import type { Attendant, Caller, CredentialHasher, EngineDriver } from '../ports.ts';
 import type { ProxyMeter, ProxySettings } from '../ports.ts';
+import { plainPath } from '../plain-path.ts';
 import { answer } from '../raw-answer.ts';
 import type { Target } from '../target.ts';
 import type { Dial } from '../tunnel.ts';
@@ -89,7 +90,7 @@ export class Handshake implements Attendant, RelayListener {
       scheme: route.scheme,
       host: route.host,
       port: route.port,
-      path,
+      path: plainPath(path),
       fields: this.fields,
       contentLength: 0,
       way,

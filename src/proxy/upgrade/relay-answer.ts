@@ -36,10 +36,15 @@ export function relayAnswer(
   });
   answer.once('finish', () => {
     answer.detachSocket(client);
+    client.off('end', left);
     finish(client);
     end('complete');
   });
-  client.once('close', () => {
+  const left = (): void => {
+    client.destroy();
     end('aborted');
-  });
+  };
+  client.once('end', left).once('close', left);
+  // A socket that nobody reads from does not tell that its peer has left.
+  client.resume();
 }
