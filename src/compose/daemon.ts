@@ -25,8 +25,8 @@ import { openProxy, type RunningProxy } from './proxy.ts';
 import { createRoutingTable, governedHosts } from './routing.ts';
 import { StartError } from './start-error.ts';
 
-/** Time that requests under way are given when the daemon stops. */
-const GRACE_MS = 10_000;
+/** Time that requests under way are given when the daemon stops; container engines kill after 10 s. */
+const GRACE_MS = 8_000;
 const MAX_NOTICES = 100;
 
 export interface DaemonOptions {

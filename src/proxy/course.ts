@@ -1,6 +1,7 @@
 /** The course of one exchange after it was aimed. See `exchange.ts`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Effect, Ending, RespondEffect } from '../core/engine.ts';
+import { field } from '../core/head.ts';
 import type { RequestHead, ResponseHead } from '../core/head.ts';
 import type { Provider } from '../core/provider.ts';
 import { formatAuthority } from './authority.ts';
@@ -54,6 +55,8 @@ const REPEATABLE: ReadonlySet<string> = new Set([
   'PUT',
   'DELETE',
 ]);
+/** Content up to this size is collected before the request is judged. */
+const SMALL_BYTES = 16_384;
 const NOTHING: readonly Buffer[] = [];
 
 export class Course implements Attendant, RelayHost {
@@ -74,6 +77,7 @@ export class Course implements Attendant, RelayHost {
   /** Content read so far; `text` is set when it is whole and JSON was wanted. */
   private chunks: readonly Buffer[] = NOTHING;
   private whole = false;
+  private json = false;
   private text: string | undefined = undefined;
   private body: Buffer | Upload | null = null;
   private decided: Decided | null = null;
@@ -132,15 +136,18 @@ export class Course implements Attendant, RelayHost {
     this.observing = deps.settings.mode() === 'observe';
     this.credential = credentialHash(head, provider.credential(head), deps.hasher, req.socket);
     const cap = deps.settings.bodyCapBytes;
-    const wanted = this.hasContent && provider.bodyNeeds(head) === 'json';
-    if (!wanted || (head.contentLength ?? 0) > cap) {
+    this.json = this.hasContent && provider.bodyNeeds(head) === 'json';
+    // What is small mostly comes with the head, and then goes on as one piece. Whoever waits for a
+    // 100 is judged first, unless the judgement needs the content.
+    const small = this.hasContent && !this.awaited && (head.contentLength ?? cap) <= SMALL_BYTES;
+    if ((!this.json && !small) || (head.contentLength ?? 0) > cap) {
       this.arrive(caller, provider);
       return;
     }
     // What is asked for is in the content: without it the wrong pools would be judged. So the
     // client is told to go on, and nothing has left for the origin yet.
     this.goOn();
-    collect(req, cap, (intake) => {
+    collect(req, cap, head.contentLength, this.json, (intake) => {
       this.collected(intake);
       this.arrive(caller, provider);
     });
@@ -151,11 +158,11 @@ export class Course implements Attendant, RelayHost {
     if (!complete) return;
     this.whole = true;
     this.body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
-    if (this.contentCoding() === '') this.text = this.body.toString('utf8');
+    if (this.json && this.contentCoding() === '') this.text = this.body.toString('utf8');
   }
 
   private contentCoding(): string {
-    const value = this.req.headers['content-encoding'] ?? '';
+    const value = field(this.requestHead.fields, 'content-encoding') ?? '';
     return value.toLowerCase() === 'identity' ? '' : value;
   }
 

@@ -7,15 +7,24 @@ export interface Intake {
   readonly complete: boolean;
 }
 
-/** Calls `done` once, unless the client leaves before. */
+/**
+ * Calls `done` once, unless the client leaves before.
+ * @param expected declared content length, or `null`; with the last byte of it the content is whole
+ * @param patient false: only what comes with the head, and its rest is streamed
+ */
 export function collect(
   req: IncomingMessage,
   capBytes: number,
+  expected: number | null,
+  patient: boolean,
   done: (intake: Intake) => void,
 ): void {
   const chunks: Buffer[] = [];
   let size = 0;
+  let finished = false;
   const finish = (complete: boolean): void => {
+    if (finished) return;
+    finished = true;
     req.off('data', onData).off('end', onEnd);
     if (!complete) req.pause();
     done({ chunks, complete });
@@ -24,9 +33,11 @@ export function collect(
     chunks.push(chunk);
     size += chunk.length;
     if (size > capBytes) finish(false);
+    else if (size === expected) finish(true);
   };
   const onEnd = (): void => {
     finish(true);
   };
   req.on('data', onData).on('end', onEnd);
+  if (!patient) setImmediate(() => finish(false));
 }

@@ -11,7 +11,7 @@ import { GLOBAL, type EpochMs, type Seq } from '../units.ts';
 export const DEFAULT_TOKENS_PER_BYTE = 0.25;
 
 /** Pools kept in memory. */
-const MAX_POOLS = 20_000;
+const MAX_POOLS = 6_000;
 /** Identities whose pools are kept close at hand, and whose accounts are remembered. */
 const MAX_PARTIES = 20_000;
 const MAX_GATES = 4096;
