@@ -156,6 +156,18 @@ describe('waiting', () => {
   });
 });
 
+describe('what never reached the origin', () => {
+  it('is charged nothing, and the ledger says so', () => {
+    const world = new World([core]);
+    const a = world.arrive();
+    world.end(a.key, 'unreachable');
+    const ended = world.entries.at(-1);
+    expect(ended?.kind).toBe('ended');
+    expect(ended?.data[8]).toEqual([]);
+    expect(world.governor.state.pools.get('test/cred-a/core')?.held).toBe(0);
+  });
+});
+
 describe('refusals by the provider', () => {
   it('a secondary limit shuts the identity; one request tries first when it is over', () => {
     const open = spec('open', { limit: 100, kind: 'rolling', windowMs: 60_000, source: 'policy' });

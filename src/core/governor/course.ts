@@ -109,8 +109,10 @@ export class Course {
     } else request.state = 'over';
     const flight = core.state.flights.get(request.seq);
     const index = new PoolIndex();
+    const ending = state === 'sent' ? input.ending : 'gone';
+    const charged = ending !== 'gone' && ending !== 'unreachable';
     const data: EndedData = [
-      state === 'sent' ? input.ending : 'gone',
+      ending,
       request.status,
       Math.max(0, input.at.wall - request.arrivedWall),
       request.waitedMs,
@@ -118,7 +120,7 @@ export class Course {
       input.bytesDown,
       tokensOf(request),
       input.error ?? '',
-      finalCharges(request, flight, index),
+      charged ? finalCharges(request, flight, index) : [],
     ];
     const holds = flight?.holds ?? [];
     this.recordEnded(request, data, index, input.at);
