@@ -129,10 +129,9 @@ function intent(parts: ControlParts, request: IntentRequest): Promise<IntentAnsw
 /** The provider that an identity was seen at, when there is just one. */
 function providerSeen(parts: ControlParts, identity: string): string | null {
   const found = new Set<string>();
-  for (const pool of parts.governor.state.pools.values()) {
-    if (pool.charged === identity && parts.providers.has(pool.spec.provider)) {
-      found.add(pool.spec.provider);
-    }
+  for (const seen of parts.governor.state.seenParties()) {
+    const named = seen.identity === identity || seen.account === identity;
+    if (named && parts.providers.has(seen.provider)) found.add(seen.provider);
   }
   const [only] = found;
   return found.size === 1 && only !== undefined ? only : null;
@@ -141,7 +140,7 @@ function providerSeen(parts: ControlParts, identity: string): string | null {
 function unknownName(parts: ControlParts, provider: string | null, request: IntentRequest): string {
   const known = [...parts.providers.keys()].join(', ');
   return provider === null
-    ? `identity \`${request.identity}\` is not known: register it, or name a provider (${known})`
+    ? `identity \`${request.identity}\` is not known at just one provider: register it, or name a \`provider\` (${known})`
     : `no provider \`${provider}\`; known are ${known}`;
 }
 

@@ -39,9 +39,11 @@ export function restoreState(store: LedgerStore): Restored {
   return { state, folded, fromSnapshot };
 }
 
-/** A start must fold no more than this many entries. */
+/** A start folds about this many entries at most, or what came in half a minute. */
 const SNAPSHOT_EVERY_ENTRIES = 50_000;
 const SNAPSHOT_EVERY_MS = 5 * 60_000;
+/** However much happens: writing the state down holds the thread, longer the more pools there are. */
+const SNAPSHOT_AT_MOST_EVERY_MS = 30_000;
 
 export interface Snapshots {
   /** Writes one now, if anything happened since the last. */
@@ -60,12 +62,14 @@ export function keepSnapshots(
 ): Snapshots {
   let entries = 0;
   let lost = 0;
+  let takenMono = -Infinity;
   const take = (): void => {
     if (entries === 0) return;
     store.flush();
     if (store.state().state !== 'ok') return;
     entries = 0;
-    const { wall } = clock.now();
+    const { wall, mono } = clock.now();
+    takenMono = mono;
     store.saveSnapshot({
       version: FOLD_VERSION,
       seq: state.nextSeq - 1,
@@ -78,8 +82,11 @@ export function keepSnapshots(
   const unsubscribe = store.onCommit((committed) => {
     entries += committed.length;
     const { lost: lostNow } = store.stats();
-    // What was lost cannot be folded: only a snapshot carries it over.
-    if (entries < everyEntries && lostNow === lost) return;
+    // What was lost cannot be folded: only a snapshot carries it over, so that one is not put off.
+    if (lostNow === lost) {
+      if (entries < everyEntries) return;
+      if (clock.now().mono - takenMono < SNAPSHOT_AT_MOST_EVERY_MS) return;
+    }
     lost = lostNow;
     setImmediate(take);
   });

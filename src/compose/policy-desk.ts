@@ -58,15 +58,20 @@ export function openPolicyDesk(
       standing = { ...standing, refused: problems.map(problemText) };
       log.error({ problems: standing.refused }, 'the policy file is refused, the old one stays');
     },
+    onUnchanged() {
+      // The usual way out of a broken edit is to take it back, and then no policy is replaced.
+      if (standing.refused.length === 0) return;
+      standing = { ...standing, refused: [] };
+      log.info({ hash: standing.policy.hash }, 'the policy file is good again, as it was before');
+    },
   });
   return {
     standing: () => standing,
     reload() {
       const result = holder.reload();
-      if (result === 'refused') return { ok: false, problems: standing.refused };
-      // The file is good again, though its text is that of the policy in force.
-      standing = { ...standing, refused: [] };
-      return { ok: true, problems: [] };
+      return result === 'refused'
+        ? { ok: false, problems: standing.refused }
+        : { ok: true, problems: [] };
     },
     attend(listener) {
       apply = listener;

@@ -220,12 +220,11 @@ function poolRemedies(verdict: Verdict): string[] {
 }
 
 function ruleRemedies(verdict: Verdict): string[] {
-  return verdict.rules
-    .filter(isDeciding)
-    .map(
-      (rule) =>
-        `rule \`${rule.rule}\` not applying${rule.detail === '' ? '' : ` (it saw ${rule.detail})`}`,
-    );
+  return verdict.rules.filter(isDeciding).map((rule) => {
+    // Beside its readings a detail says what the action did, which no rule saw.
+    const saw = rule.detail.split('; ').filter((part) => part.includes('='));
+    return `rule \`${rule.rule}\` not applying${saw.length === 0 ? '' : ` (it saw ${saw.join('; ')})`}`;
+  });
 }
 
 function waitRemedies(record: DecisionRecord, verdict: Verdict): string[] {

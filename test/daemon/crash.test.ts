@@ -166,9 +166,12 @@ describe.concurrent('SIGKILL', () => {
         headers: { authorization: 'Bearer ghp_spent', 'x-ratelord-max-wait': '0' },
       });
     for (const status of [200, 200, 403]) expect((await send(daemon)).status).toBe(status);
+    const identities = await daemon.items('/v1/identities');
+    expect(identities).toHaveLength(1);
     await new Promise((resolve) => setTimeout(resolve, BEHIND_MS));
     await daemon.stop('SIGKILL');
     const again = await startDaemon({ home: daemon.home });
+    expect(await again.items('/v1/identities')).toEqual(identities);
     const answer = await send(again);
     expect(answer.field('x-ratelord-decision')).toBe('reject');
     expect(github.seen).toHaveLength(2);

@@ -137,6 +137,14 @@ describe('POST /v1/intent', () => {
     expect(decision.json()).toMatchObject({ agent: 'planner', workload: 'nightly' });
   });
 
+  test('an identity that was only seen in traffic is known, by what the list calls it', async () => {
+    await daemon.send('/github/user', { headers: { authorization: 'Bearer ghp_passing_by' } });
+    const items = await daemon.items('/v1/identities');
+    const key = items.find((one) => String(one['id']).startsWith('key-'));
+    const answer = await daemon.post('/v1/intent', intent({ identity_id: key?.['id'] }));
+    expect(answer.json()).toMatchObject({ decision: 'approve' });
+  });
+
   test('an identity that nobody knows is denied, which is recorded too', async () => {
     const answer = await daemon.post('/v1/intent', intent({ identity_id: 'nobody-knows' }));
     expect(answer.status).toBe(200);

@@ -240,6 +240,14 @@ describe('changing the file', () => {
       (now) => now !== before,
     );
     expect((await own.api('/v1/health')).json()).toMatchObject({ status: 'ok' });
+    // A broken edit that is taken back is noticed as well, though no policy is replaced by it.
+    const refusals = async (): Promise<number> =>
+      ((await own.api('/v1/policy')).json() as { refused: string[] }).refused.length;
+    writeFileSync(own.policyFile, 'version: 1\nrulez: []\n');
+    await eventually(refusals, (count) => count > 0);
+    writeFileSync(own.policyFile, ALLOWING);
+    await eventually(refusals, (count) => count === 0);
+    expect((await own.api('/v1/health')).json()).toMatchObject({ status: 'ok' });
     // A file that is gone is refused too.
     rmSync(own.policyFile);
     own.signal('SIGHUP');

@@ -41,4 +41,19 @@ describe('dependencies', () => {
     expect(lock.packages['']?.dependencies).toEqual(manifest.dependencies);
     expect(lock.packages['']?.devDependencies).toEqual(manifest.devDependencies);
   });
+
+  it('compile nothing when they are installed: only the runtime may run a script', () => {
+    const lock = JSON.parse(read('package-lock.json')) as {
+      packages: Readonly<Record<string, { hasInstallScript?: boolean; optional?: boolean }>>;
+    };
+    const { allowScripts } = JSON.parse(read('package.json')) as {
+      allowScripts: Readonly<Record<string, boolean>>;
+    };
+    expect(allowScripts).toEqual({ 'better-sqlite3': false, node: true });
+    // npm marks the former too, for a build file that it need not run.
+    const scripted = Object.entries(lock.packages)
+      .filter(([, one]) => one.hasInstallScript === true && one.optional !== true)
+      .map(([path]) => path.replace(/^.*node_modules\//, ''));
+    expect(scripted.filter((name) => !(name in allowScripts))).toEqual([]);
+  });
 });

@@ -230,6 +230,17 @@ test('a tunnel through a parent proxy asks it with CONNECT and credentials', asy
   expect(asked).toContain(`Basic ${Buffer.from('me:word').toString('base64')}`);
 });
 
+test('a parent proxy that refuses the credentials is told from one that is down', async () => {
+  const parent = await origin((socket) => {
+    socket.once('data', () => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+  });
+  const at = await open({
+    names: { 'far.test': '203.0.113.7' },
+    upstreamProxy: { url: `http://me:wrong@127.0.0.1:${String(parent)}`, noProxy: [] },
+  });
+  expect(await connectTo(at, 443).closed()).toContain('the parent proxy refused our credentials');
+});
+
 test('a client that left while the tunnel was opened leaves nothing behind', async () => {
   const there: Socket[] = [];
   const port = await origin((socket) => void there.push(socket));

@@ -13,7 +13,7 @@ const MIB = 1 << 20;
 function fill(store: SqliteStore, from: number, bytes: number): number {
   let seq = from;
   for (let written = 0; written < bytes; written += 5000) {
-    store.append(entry(seq, { data: ['x'.repeat(5000)] }));
+    store.append(entry(seq, { data: [String(seq).padEnd(5000, 'x')] }));
     seq += 1;
   }
   store.flush();
@@ -49,7 +49,7 @@ describe('the write-ahead log', () => {
   it('stays bounded when no timer gets a turn', () => {
     const store = here().open({ walCapBytes: MIB });
     for (let seq = 1; seq <= 2048; seq += 1) {
-      store.append(entry(seq, { data: ['x'.repeat(9000)] }));
+      store.append(entry(seq, { data: [String(seq).padEnd(9000, 'x')] }));
       store.flush();
     }
     expect(store.peakLogBytes).toBeGreaterThan(4 * MIB);

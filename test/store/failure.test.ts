@@ -21,7 +21,7 @@ import { scratch } from './scratch.ts';
 const here = scratch();
 
 /** Entries that need some pages. */
-const large = (seq: number): Entry => entry(seq, { data: ['x'.repeat(9000), seq] });
+const large = (seq: number): Entry => entry(seq, { data: [String(seq).padEnd(9000, 'x'), seq] });
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, k) => k + 1);
 const asideNames = (): string[] =>
   readdirSync(here().path).filter((name) => name.includes('corrupt'));
@@ -232,11 +232,21 @@ describe('a corrupt ledger', () => {
     expect(asideNames()).toContain('ledger.db.corrupt-20261121T120000Z');
   });
 
-  it('is told by a row that is not what was written, though SQLite finds no fault', () => {
-    fill(3);
+  it.each([
+    '[[',
+    '1',
+    '[[],[0,0],[]]',
+    '[[[1,2,3,4,5]],[0,0,1,0,1,0,0,2,0],[1]]',
+    '[[[1,2,3,4,5]],[0,0,1,0,1,1,0,1,0],[1]]',
+    '[[[1,2,3,4,5]],[0,0,1,0,1,0,-9,1,0],[1]]',
+  ])('is told by a row that is not what was written, %s, though SQLite finds no fault', (body) => {
+    fill(1);
+    const before = here().open();
+    before.append(large(2));
+    before.close();
     const other = new Database(here().ledger);
     other.exec('DROP TRIGGER entries_20261121_no_update');
-    other.exec("UPDATE entries_20261121 SET body = '[[' WHERE seq = 2");
+    other.prepare('UPDATE entries_20261121 SET body = ? WHERE seq = 2').run(body);
     other.close();
     const store = here().open();
     expect(store.readRequest(1)).toHaveLength(1);

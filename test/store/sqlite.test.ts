@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
+import type { JsonValue } from '../../src/core/units.ts';
 import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import { ledgerStoreSuite } from '../contract/ledger-store.suite.ts';
 import { entry, seqs, WHO } from './entries.ts';
@@ -56,7 +57,7 @@ describe('the ledger file', () => {
     expect(statSync(`${here().ledger}-wal`).mode & 0o777).toBe(0o600);
   });
 
-  it('holds one row for what a request did in a batch, and finds the rest by an index', () => {
+  it('holds one row for what came in a batch, and finds what goes on later by an index', () => {
     const store = here().open();
     for (const [seq, request] of [
       [1, 1],
@@ -69,38 +70,65 @@ describe('the ledger file', () => {
     }
     store.flush();
     store.append(entry(6, { request: 1, kind: 'ended' }));
+    store.append(entry(7, { request: 2, kind: 'ended' }));
+    store.flush();
+    store.append(entry(300));
     store.flush();
     outside((db) => {
-      expect(
-        db.prepare('SELECT seq, "offset", reach, request FROM entries_20261121').raw().all(),
-      ).toEqual([
-        [1, 0, 4, null],
-        [2, 1, 2, null],
-        [6, 0, 0, 1],
+      const rows = db.prepare('SELECT seq, last FROM entries_20261121').raw().all();
+      expect(rows).toEqual([
+        [1, 5],
+        [6, 7],
+        [300, 300],
       ]);
-      const plan = db
-        .prepare(
-          'EXPLAIN QUERY PLAN SELECT * FROM entries_20261121 WHERE request = ? AND request > 0',
-        )
-        .all(1);
-      expect(JSON.stringify(plan)).toContain('USING INDEX entries_20261121_continued');
+      const continued = db.prepare('SELECT share, seq FROM entries_20261121_continued').raw();
+      expect(continued.all()).toEqual([[0, 6]]);
     });
     expect(seqs(store.readRequest(1))).toEqual([1, 3, 5, 6]);
+    expect(seqs(store.readRequest(2))).toEqual([2, 4, 7]);
+    expect(seqs(store.readRequest(300))).toEqual([300]);
+    expect(store.readRequest(3)).toEqual([]);
+  });
+
+  it('writes what repeats once, and reads all of it', () => {
+    const store = here().open();
+    const phrase = 'the quota is for everyone';
+    const data: JsonValue[][] = [
+      [phrase, [], [[0, phrase, null]], { a: 1 }, 1],
+      [phrase, [], [[0, phrase, null]], { a: 1 }, 1],
+      [phrase, [1], [[0, phrase, 0]], { a: 1 }],
+      [phrase, [1], [[0, phrase, 0]], { a: 2 }, null, phrase],
+      [],
+      Array.from({ length: 40 }, (_, n) => n),
+      Array.from({ length: 41 }, (_, n) => n % 39),
+    ];
+    const entries = data.map((own, n) => entry(n + 1, { data: own }));
+    for (const next of entries) store.append(next);
+    expect(store.read({ limit: 9 })).toEqual(entries);
+    outside((db) => {
+      const body = db.prepare<[], string>('SELECT body FROM entries_20261121').pluck().get() ?? '';
+      // Once in the first, once in the third's nested array, and in the fourth where it is new.
+      expect(body.split(phrase)).toHaveLength(5);
+    });
   });
 
   it.each([
     'UPDATE entries_20261121 SET body = 1',
     'DELETE FROM entries_20261121',
+    'UPDATE entries_20261121_continued SET share = 1',
+    'DELETE FROM entries_20261121_continued',
     'REPLACE INTO entries_20261121 SELECT * FROM entries_20261121',
   ])('refuses %s', (sql) => {
     const store = here().open();
     store.append(entry(1));
     store.flush();
+    store.append(entry(2, { request: 1 }));
+    store.flush();
     outside((db) => {
       db.pragma('recursive_triggers = OFF');
       expect(() => db.exec(sql)).toThrow('the ledger is append-only');
     });
-    expect(seqs(store.read({ limit: 9 }))).toEqual([1]);
+    expect(seqs(store.readRequest(1))).toEqual([1, 2]);
   });
 
   it('begins a segment at midnight UTC, in the middle of a batch, and never goes back', () => {

@@ -113,6 +113,7 @@ test('a refusal: who, what, what was known and how old, which pool, what would h
 test('a refusal by rule names the rule and what it saw', () => {
   const rules = [
     ['no-writes', 'reject', 0, 'pool.remaining_ratio=0.1'],
+    ['not-ever', 'reject', -1, 'not to be retried'],
     ['costs', 'skipped', -1, 'cost.usd is not known'],
   ];
   const { text } = explain(
@@ -135,6 +136,8 @@ test('a refusal by rule names the rule and what it saw', () => {
     `- no-writes refused it for ${CORE}: pool.remaining_ratio=0.1`,
     '- costs was skipped: cost.usd is not known',
     'rule `no-writes` not applying (it saw pool.remaining_ratio=0.1)',
+    '- not-ever refused it: not to be retried',
+    'rule `not-ever` not applying\n',
   ]);
   expect(text).not.toContain('asking again');
 });

@@ -17,6 +17,8 @@ export interface PolicyHolderOptions {
   readonly onPolicy: (policy: CompiledPolicy, notices: readonly Notice[]) => void;
   /** The file is broken: it is refused, and the policy before stays in force. */
   readonly onRefused: (problems: readonly Problem[]) => void;
+  /** The file is good, and its text that of the policy in force: also after a broken one. */
+  readonly onUnchanged?: () => void;
   readonly load?: (path: string, names: Names) => PolicyResult;
   readonly watch?: WatchFile;
 }
@@ -47,7 +49,10 @@ export class PolicyHolder {
       this.#options.onRefused(result.problems);
       return 'refused';
     }
-    if (result.policy.hash === this.#policy.hash) return 'unchanged';
+    if (result.policy.hash === this.#policy.hash) {
+      this.#options.onUnchanged?.();
+      return 'unchanged';
+    }
     this.#policy = result.policy;
     this.#options.onPolicy(result.policy, result.notices);
     return 'replaced';

@@ -40,6 +40,13 @@ export interface Flight {
   readonly model: string;
 }
 
+/** Somebody who uses a provider; `account`: who is charged, when that is another. */
+export interface SeenParty {
+  readonly provider: string;
+  readonly identity: string;
+  readonly account: string | null;
+}
+
 /** Everything the ledger's fold produces. Mutated by `evolve` alone. */
 export class EngineState {
   /** Sequence number of the next event. */
@@ -213,13 +220,28 @@ export class EngineState {
     this.onRegrouped?.();
   }
 
-  /** Everybody whose requests were seen, with the account they are charged to. */
-  seenParties(): { provider: string; identity: string; account: string | null }[] {
-    return [...this.parties.values()].map(({ provider, identity, charged }) => ({
-      provider,
-      identity,
-      account: charged === identity ? null : charged,
-    }));
+  /** Everybody the ledger or a request told of, with the account they are charged to. */
+  seenParties(): SeenParty[] {
+    const seen = new Map<string, SeenParty>();
+    const accounts = new Set<string>();
+    const add = (provider: string, identity: string, account: string | null): void => {
+      seen.set(`${provider}|${identity}`, { provider, identity, account });
+      if (account !== null) accounts.add(`${provider}|${account}`);
+    };
+    for (const { provider, identity, charged } of this.parties.values()) {
+      add(provider, identity, charged === identity ? null : charged);
+    }
+    for (const [key, account] of this.accounts) {
+      const bar = key.indexOf('|');
+      add(key.slice(0, bar), key.slice(bar + 1), account);
+    }
+    // Parties are not kept over a restart, the pools of those without an account are.
+    for (const { spec, charged } of this.pools.values()) {
+      const key = `${spec.provider}|${charged}`;
+      if (spec.source === 'policy' || spec.shared === true) continue;
+      if (!seen.has(key) && !accounts.has(key)) add(spec.provider, charged, null);
+    }
+    return [...seen.values()];
   }
 
   /** Provider's clock minus ours by its newest reading, milliseconds; `null` = not known. */

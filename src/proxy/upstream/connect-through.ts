@@ -73,6 +73,7 @@ export function connectThrough(
       }
       const status = /^HTTP\/1\.[01] (\d{3})/.exec(seen.toString('latin1', 0, 15))?.[1];
       if (status?.startsWith('2') === true) finish(null, seen.subarray(end + HEAD_END.length));
+      else if (status === '407') fail('the parent proxy refused our credentials');
       else fail(`the parent proxy answered ${status ?? 'something that is not HTTP'}`);
     };
     socket.on('readable', onReadable).on('error', onError).on('end', onEnd);

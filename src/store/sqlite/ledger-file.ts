@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import type { GapReason, LedgerGap, NameKind, Snapshot } from '../../core/ports.ts';
 import type { Entry } from '../../core/ledger/entry.ts';
-import type { EpochMs, Seq } from '../../core/units.ts';
+import { DAY, type EpochMs, type Seq } from '../../core/units.ts';
 import { NameTable } from './names.ts';
 import { packBatch } from './packing.ts';
 import { LedgerReader } from './reader.ts';
@@ -68,8 +68,8 @@ export class LedgerFile {
   batchLength(entries: readonly Entry[]): number {
     const first = entries[0];
     if (first === undefined) return 0;
-    const day = Math.max(dayOf(first.at), this.segments.currentDay);
-    const end = entries.findIndex((entry) => dayOf(entry.at) > day);
+    const until = (Math.max(dayOf(first.at), this.segments.currentDay) + 1) * DAY;
+    const end = entries.findIndex(({ at }) => at >= until);
     return end < 0 ? entries.length : end;
   }
 
@@ -84,10 +84,10 @@ export class LedgerFile {
     if (first === undefined || last === undefined) return unwritable;
     this.#transact(() => {
       this.segments.advance(dayOf(first.at), first.seq, first.at);
-      this.segments.note(entries.map((entry) => entry.at));
+      this.segments.note(entries);
       this.#recordSkips(entries, at, reason);
-      const rows = packBatch(entries, this.#names, (entry) => void unwritable.push(entry));
-      for (const row of rows) this.segments.insert(row);
+      const blocks = packBatch(entries, this.#names, (entry) => void unwritable.push(entry));
+      for (const block of blocks) this.segments.insert(block);
       for (const { seq, count } of unwritable) {
         this.#gap.run(seq, seq + count - 1, at, 'unwritable');
       }

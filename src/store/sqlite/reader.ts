@@ -4,12 +4,12 @@ import type { Seq } from '../../core/units.ts';
 import { DAY } from '../../core/units.ts';
 import type { Selection } from '../selection.ts';
 import type { NameTable } from './names.ts';
-import { type PackedRow, poolMark, unpackRow } from './packing.ts';
+import { nameMark, type PackedRow, shareOf, unpackRow } from './packing.ts';
 import { seekTime } from './seek.ts';
 import type { SegmentTable } from './segments.ts';
 
 /** Rows fetched at a time: whole results, so that no statement is open while callers run. */
-const PAGE_ROWS = 256;
+const PAGE_ROWS = 32;
 
 interface RowFilter {
   readonly where: string;
@@ -18,12 +18,7 @@ interface RowFilter {
 
 const ALL = { from: 0, before: Infinity };
 
-const bySeq = (a: Entry, b: Entry): number => a.seq - b.seq;
-
-/**
- * Reads entries in order of sequence numbers. Rows of a batch interleave, batches do not: rows are
- * taken a batch at a time, expanded and sorted.
- */
+/** Reads entries in order of sequence numbers: rows follow each other, and entries in each row. */
 export class LedgerReader {
   readonly #segments: SegmentTable;
   readonly #names: NameTable;
@@ -37,7 +32,7 @@ export class LedgerReader {
     const filter = this.#filter(query);
     if (filter === null) return;
     const newest = query.newest === true;
-    const from = this.#batchStart(query.after ?? 0);
+    const from = this.#rowStart(query.after ?? 0);
     const segments = newest ? this.#segments.all.toReversed() : this.#segments.all;
     for (const { name, day, stepped } of segments) {
       // No entry is younger than its segment's day; older ones there may be.
@@ -45,21 +40,20 @@ export class LedgerReader {
       const span = stepped === 1 ? ALL : seekTime(this.#segments, name, query.since, query.until);
       const low = Math.max(from, span.from);
       const high = Math.min(query.before ?? Infinity, span.before);
-      const rows = this.#rows(name, low, high, filter, newest);
-      for (const batch of this.#batches(rows)) {
-        into.feed(batch);
+      for (const row of this.#rows(name, low, high, filter, newest)) {
+        into.feed(unpackRow(row, this.#names));
         if (into.full) return;
       }
     }
   }
 
-  /** Everything after a sequence number up to another, a batch at a time. */
+  /** Everything after a sequence number up to another, a row at a time. */
   *between(after: Seq, upTo: Seq): Generator<Entry[]> {
-    const from = this.#batchStart(after);
+    const from = this.#rowStart(after);
     for (const { name } of this.#segments.all) {
-      const rows = this.#rows(name, from, upTo + 1, { where: '', values: [] }, false);
-      for (const batch of this.#batches(rows)) {
-        yield batch.filter((entry) => entry.seq + entry.count - 1 > after);
+      for (const row of this.#rows(name, from, upTo + 1, { where: '', values: [] }, false)) {
+        const entries = unpackRow(row, this.#names);
+        yield row.seq > after ? entries : entries.filter((e) => e.seq + e.count - 1 > after);
       }
     }
   }
@@ -72,23 +66,23 @@ export class LedgerReader {
       const name = segments[index]?.name ?? '';
       const rows = this.#segments
         .prepare<PackedRow>(
-          `SELECT * FROM ${name} WHERE seq = ? AND request IS NULL
-           UNION ALL SELECT * FROM ${name} WHERE request = ? AND request > 0`,
+          `SELECT * FROM ${name} WHERE seq IN (
+             SELECT max(seq) FROM ${name} WHERE seq <= ?
+             UNION SELECT seq FROM ${name}_continued WHERE share = ?
+           ) ORDER BY seq`,
         )
-        .all(request, request);
-      for (const row of rows) unpackRow(row, this.#names, found);
+        .all(request, shareOf(request));
+      for (const row of rows) found.push(...unpackRow(row, this.#names, request));
     }
-    return found.sort(bySeq);
+    return found;
   }
 
-  /** First sequence number of the batch that holds what follows `after`. */
-  #batchStart(after: Seq): Seq {
+  /** First sequence number of the row that holds what follows `after`. */
+  #rowStart(after: Seq): Seq {
     const segment = this.#segments.all.findLast(({ firstSeq }) => firstSeq <= after + 1);
     if (segment === undefined) return 0;
     const start = this.#segments
-      .prepare<number>(
-        `SELECT seq - "offset" FROM ${segment.name} WHERE seq <= ? ORDER BY seq DESC LIMIT 1`,
-      )
+      .prepare<number>(`SELECT seq FROM ${segment.name} WHERE seq <= ? ORDER BY seq DESC LIMIT 1`)
       .pluck()
       .get(after + 1);
     return start ?? 0;
@@ -98,26 +92,20 @@ export class LedgerReader {
   #filter(query: EntryQuery): RowFilter | null {
     let where = '';
     const values: (number | string)[] = [];
-    for (const kind of ['agent', 'identity', 'provider'] as const) {
+    for (const kind of ['agent', 'identity', 'provider', 'pool'] as const) {
       const text = query[kind];
       if (text === undefined) continue;
       const number = this.#names.lookup(kind, text);
       if (number === undefined) return null;
-      where += ` AND ${kind} = ?`;
-      values.push(number);
-    }
-    if (query.pool !== undefined) {
-      const number = this.#names.lookup('pool', query.pool);
-      if (number === undefined) return null;
-      where += ' AND instr(body, ?)';
-      values.push(poolMark(number));
+      where += ' AND instr(names, ?)';
+      values.push(nameMark(number));
     }
     if (query.since !== undefined) {
-      where += ' AND at + span >= ?';
+      where += ' AND last_at >= ?';
       values.push(query.since);
     }
     if (query.until !== undefined) {
-      where += ' AND at - early < ?';
+      where += ' AND first_at < ?';
       values.push(query.until);
     }
     return { where, values };
@@ -144,19 +132,5 @@ export class LedgerReader {
       if (newest) high = last.seq;
       else low = last.seq + 1;
     }
-  }
-
-  *#batches(rows: Iterable<PackedRow>): Generator<Entry[]> {
-    let batch = -1;
-    let entries: Entry[] = [];
-    for (const row of rows) {
-      if (row.seq - row.offset !== batch && entries.length > 0) {
-        yield entries.sort(bySeq);
-        entries = [];
-      }
-      batch = row.seq - row.offset;
-      unpackRow(row, this.#names, entries);
-    }
-    if (entries.length > 0) yield entries.sort(bySeq);
   }
 }

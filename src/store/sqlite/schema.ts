@@ -35,43 +35,45 @@ const BASE = `
 `;
 
 /**
- * One UTC day. A row is what one request did in one batch:
+ * One UTC day. A row is a block of consecutive entries, of one batch (see packing.ts):
  *
- *   seq      of its first entry            offset   seq minus the batch's first
- *   request  NULL when the request begins in this row, 0 when there is none, else its number:
- *            the only rows that need an index to be found
- *   reach    last event's seq minus seq    at, early, span  first entry's time, and how far the
- *                                          others lie before and after it
+ *   seq, last          of its first entry, and of its last event
+ *   first_at, last_at  oldest and youngest entry's time
+ *   names              numbers of all names in it
  *
- * The triggers hold for every connection, a shell's included; the one on INSERT is there because
- * REPLACE deletes without asking the one on DELETE unless recursive triggers are on.
+ * `_continued` finds what a request did in rows after the one it begins in; its requests are shares
+ * of many (`shareOf`). The triggers hold for every connection, a shell's included; the one on
+ * INSERT is there because REPLACE deletes without asking the one on DELETE unless recursive
+ * triggers are on.
  */
 export function segmentSql(name: string): string {
   return `
   CREATE TABLE ${name} (
     seq INTEGER PRIMARY KEY,
-    "offset" INTEGER NOT NULL,
-    reach INTEGER NOT NULL,
-    request INTEGER,
-    agent INTEGER NOT NULL,
-    identity INTEGER NOT NULL,
-    workload INTEGER NOT NULL,
-    scope INTEGER NOT NULL,
-    provider INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    early INTEGER NOT NULL,
-    span INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    names TEXT NOT NULL,
     body TEXT NOT NULL
   ) STRICT;
-  CREATE INDEX ${name}_continued ON ${name} (request) WHERE request > 0;
-  CREATE TRIGGER ${name}_no_update BEFORE UPDATE ON ${name}
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-  CREATE TRIGGER ${name}_no_delete BEFORE DELETE ON ${name}
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TABLE ${name}_continued (
+    share INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (share, seq)
+  ) STRICT, WITHOUT ROWID;
+  ${frozen(name)}
+  ${frozen(`${name}_continued`)}
   CREATE TRIGGER ${name}_no_replace BEFORE INSERT ON ${name}
     WHEN EXISTS (SELECT 1 FROM ${name} WHERE seq = NEW.seq)
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 `;
+}
+
+function frozen(name: string): string {
+  return `CREATE TRIGGER ${name}_no_update BEFORE UPDATE ON ${name}
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TRIGGER ${name}_no_delete BEFORE DELETE ON ${name}
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;`;
 }
 
 /** The file is not ours to write; waiting does not change that. */

@@ -12,7 +12,7 @@ interface Probe {
  */
 function firstAt(segments: SegmentTable, name: string, at: EpochMs): Seq {
   const probe = segments.prepare<Probe>(
-    `SELECT seq, at FROM ${name} WHERE seq >= ? ORDER BY seq LIMIT 1`,
+    `SELECT seq, first_at AS at FROM ${name} WHERE seq >= ? ORDER BY seq LIMIT 1`,
   );
   let low = 0;
   let high = Number.MAX_SAFE_INTEGER;
@@ -34,10 +34,10 @@ export function seekTime(
 ): { readonly from: Seq; readonly before: Seq } {
   let from = 0;
   if (since !== undefined) {
-    // Rows of the last batch that begins before it may reach beyond it.
+    // The last row that begins before it may reach beyond it.
     from =
       segments
-        .prepare<Seq>(`SELECT seq - "offset" FROM ${name} WHERE seq < ? ORDER BY seq DESC LIMIT 1`)
+        .prepare<Seq>(`SELECT seq FROM ${name} WHERE seq < ? ORDER BY seq DESC LIMIT 1`)
         .pluck()
         .get(firstAt(segments, name, since)) ?? 0;
   }

@@ -1,7 +1,7 @@
 import type Database from 'better-sqlite3';
 import type { LedgerSegment } from '../../core/ports.ts';
 import { DAY, type EpochMs, type Seq } from '../../core/units.ts';
-import type { PackedRow } from './packing.ts';
+import type { Block } from './packing.ts';
 import { segmentSql } from './schema.ts';
 
 interface Segment {
@@ -21,9 +21,6 @@ function nameOf(day: number): string {
   return `entries_${new Date(day * DAY).toISOString().slice(0, 10).replaceAll('-', '')}`;
 }
 
-const COLUMNS =
-  'seq, "offset", reach, request, agent, identity, workload, scope, provider, at, early, span, body';
-
 /**
  * The ledger's tables, one a UTC day, ascending by sequence number. A day never comes back: a
  * clock that is set back goes on in the current segment, so order by segment is order by `seq`.
@@ -32,6 +29,7 @@ export class SegmentTable {
   readonly #db: Database.Database;
   #all: Segment[];
   #insert: Database.Statement | undefined;
+  #continue: Database.Statement<[share: number, seq: Seq]> | undefined;
   /** Youngest entry of the current segment, as long as that is not `stepped`. */
   #youngest: EpochMs;
   /** Statements by their text, for reading. */
@@ -44,7 +42,7 @@ export class SegmentTable {
     this.#all = this.prepare<Segment>(
       'SELECT name, day, first_seq AS firstSeq, stepped FROM segments ORDER BY first_seq',
     ).all();
-    this.#youngest = this.#lastBatch('max(at + span)') ?? -Infinity;
+    this.#youngest = this.#ofLastRow('last_at') ?? -Infinity;
     this.#before = this.#here();
   }
 
@@ -58,6 +56,7 @@ export class SegmentTable {
     const current = this.#all.at(-1);
     if (current !== undefined) current.stepped = this.#before.stepped;
     this.#insert = undefined;
+    this.#continue = undefined;
   }
 
   get all(): readonly Segment[] {
@@ -70,7 +69,7 @@ export class SegmentTable {
 
   /** Last event's sequence number of what is stored, 0 when nothing is. */
   lastSeq(): Seq {
-    return this.#lastBatch('max(seq + reach)') ?? (this.#all.at(-1)?.firstSeq ?? 1) - 1;
+    return this.#ofLastRow('last') ?? (this.#all.at(-1)?.firstSeq ?? 1) - 1;
   }
 
   /** Begins the segment of a day if it is a later one; call inside a transaction. */
@@ -86,14 +85,15 @@ export class SegmentTable {
     );
     this.#all.push(segment);
     this.#insert = undefined;
+    this.#continue = undefined;
     this.#youngest = -Infinity;
   }
 
   /** Notes whether time still follows `seq` with these; call inside the transaction, in order. */
-  note(ats: Iterable<EpochMs>): void {
+  note(entries: readonly { readonly at: EpochMs }[]): void {
     const current = this.#all.at(-1);
     if (current === undefined || current.stepped === 1) return;
-    for (const at of ats) {
+    for (const { at } of entries) {
       if (at < this.#youngest) {
         this.prepare('UPDATE segments SET stepped = 1 WHERE name = ?').run(current.name);
         current.stepped = 1;
@@ -103,26 +103,14 @@ export class SegmentTable {
     }
   }
 
-  insert(row: PackedRow): void {
+  insert({ row, continues }: Block): void {
+    const name = this.#all.at(-1)?.name ?? '';
     this.#insert ??= this.#db.prepare(
-      `INSERT INTO ${this.#all.at(-1)?.name ?? ''} (${COLUMNS})
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO ${name} (seq, last, first_at, last_at, names, body) VALUES (?, ?, ?, ?, ?, ?)`,
     );
-    this.#insert.run(
-      row.seq,
-      row.offset,
-      row.reach,
-      row.request,
-      row.agent,
-      row.identity,
-      row.workload,
-      row.scope,
-      row.provider,
-      row.at,
-      row.early,
-      row.span,
-      row.body,
-    );
+    this.#insert.run(row.seq, row.last, row.first_at, row.last_at, row.names, row.body);
+    this.#continue ??= this.#db.prepare(`INSERT INTO ${name}_continued (share, seq) VALUES (?, ?)`);
+    for (const share of continues) this.#continue.run(share, row.seq);
   }
 
   #here(): { count: number; youngest: EpochMs; stepped: number } {
@@ -130,15 +118,11 @@ export class SegmentTable {
     return { count: this.#all.length, youngest: this.#youngest, stepped };
   }
 
-  #lastBatch(aggregate: string): number | null {
+  #ofLastRow(column: 'last' | 'last_at'): number | null {
     const current = this.#all.at(-1);
     if (current === undefined) return null;
-    const { name } = current;
     return (
-      this.prepare<number | null>(
-        `SELECT ${aggregate} FROM ${name}
-         WHERE seq >= (SELECT seq - "offset" FROM ${name} ORDER BY seq DESC LIMIT 1)`,
-      )
+      this.prepare<number>(`SELECT ${column} FROM ${current.name} ORDER BY seq DESC LIMIT 1`)
         .pluck()
         .get() ?? null
     );
@@ -161,7 +145,7 @@ export class SegmentTable {
       if (current || until > at) break;
       this.#statements.clear();
       this.#db.transaction(() => {
-        this.#db.exec(`DROP TABLE ${name}`);
+        this.#db.exec(`DROP TABLE ${name}; DROP TABLE ${name}_continued`);
         this.#db.prepare('DELETE FROM segments WHERE name = ?').run(name);
       })();
       this.#all = this.#all.slice(1);

@@ -40,7 +40,8 @@ function headText(health: Health, paint: Paint): string {
 }
 
 function ledgerText({ ledger }: Health): string {
-  return `${ledger.state}, ${countText(ledger.last_seq)} events`;
+  // Not a count: a ledger begun in place of a lost one goes on far above its numbers.
+  return `${ledger.state}, last event ${String(ledger.last_seq)}`;
 }
 
 function untilText({
