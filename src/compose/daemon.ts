@@ -97,7 +97,8 @@ class Assembly {
     const desk = openPolicyDesk(config, [...providers.keys()], log, () => clock.now().wall);
     this.desk = desk;
     const { policy } = desk.standing();
-    const room = openEngineRoom({ config, clock, dir, log, policy, providers });
+    const remark = (text: string): void => this.remark(text);
+    const room = openEngineRoom({ config, clock, dir, log, policy, providers, remark });
     this.room = room;
     desk.attend((next) => {
       room.driver.step({ type: 'policy', at: clock.now(), policy: next });

@@ -33,7 +33,12 @@ export interface EngineRoomParts {
   readonly log: Logger;
   readonly policy: CompiledPolicy;
   readonly providers: ReadonlyMap<string, Provider>;
+  /** What the user should see in health and status, besides the log. */
+  remark(text: string): void;
 }
+
+/** Notices of the store after which something is gone for good. */
+const LOSSES: ReadonlySet<string> = new Set(['RL_LEDGER_SET_ASIDE', 'RL_LEDGER_LOST']);
 
 /** @throws StartError when the ledger is another program's or a newer ratelord's */
 export function openEngineRoom(parts: EngineRoomParts): EngineRoom {
@@ -44,6 +49,7 @@ export function openEngineRoom(parts: EngineRoomParts): EngineRoom {
     clock,
     onNotice(notice) {
       log.warn({ code: notice.code }, notice.message);
+      if (LOSSES.has(notice.code)) parts.remark(notice.message);
       if (notice.code === 'RL_LEDGER_SET_ASIDE' || notice.code === 'RL_LEDGER_RECOVERED') {
         snapshots?.afterLoss();
       }

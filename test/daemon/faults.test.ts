@@ -177,6 +177,9 @@ test('a corrupt ledger is put aside, and a new one begun', async () => {
   expect(answer.status).toBe(200);
   expect((await again.api(`/v1/decisions/${answer.field('x-ratelord-id')}`)).status).toBe(200);
   expect(again.stderr).toContain('RL_LEDGER_SET_ASIDE');
+  // Whoever looks only at health must learn that the history is gone.
+  const told = JSON.stringify((await again.api('/v1/health')).json());
+  expect(told).toContain('ledger.db.corrupt');
   const kept = readdirSync(daemon.dataDir).find((name) => name.startsWith('ledger.db.corrupt'));
   expect(readFileSync(join(daemon.dataDir, kept ?? ''), 'utf8')).toMatch(/^garbage!/);
 });
