@@ -51,7 +51,7 @@ export function createApiApp(deps: ApiDeps): FastifyInstance {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
     if (text === '') done(null, {});
-    else parse(request, String(text), done);
+    else void parse(request, String(text), done);
   });
 
   app.addHook('onRequest', (request, reply, done) => {
