@@ -166,36 +166,7 @@ async function paced(): Promise<void> {
   store.close();
 }
 
-/** Ways to make a row's text. */
-function encoders(): void {
-  const rows = Array.from({ length: 20_000 }, (_, n) =>
-    ([0, 1, 2] as const).map((stage) => entry(n, stage, n * 5 + stage, n * 5)),
-  );
-  const time = (name: string, encode: (entries: Entry[]) => string): void => {
-    let length = 0;
-    for (let warm = 0; warm < 3; warm += 1) for (const row of rows) length += encode(row).length;
-    const from = performance.now();
-    for (const row of rows) length += encode(row).length;
-    const took = ((performance.now() - from) * 1000) / rows.length;
-    console.log(
-      `encode ${name.padEnd(28)} ${took.toFixed(2)} µs a request (${String(length % 7)})`,
-    );
-  };
-  time('one JSON.stringify', (entries) =>
-    JSON.stringify(entries.map((e) => [0, e.seq, e.count, e.at, [1, 2], e.data])),
-  );
-  time('by hand around the data', (entries) => {
-    let text = '[';
-    for (const e of entries) {
-      const head = `[0,${String(e.seq)},${String(e.count)},${String(e.at)},[1,2],`;
-      text += `${text === '[' ? '' : ','}${head}${JSON.stringify(e.data)}]`;
-    }
-    return `${text}]`;
-  });
-}
-
 try {
-  encoders();
   flatOut(128_000);
   await paced();
 } finally {

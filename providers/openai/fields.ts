@@ -90,11 +90,6 @@ export function fieldReader(): FieldReader {
   };
 }
 
-/** Whether the head itself told a family's limit, so that a message need not. */
-export function tellsFamily(fields: RawFields, family: string): boolean {
-  return limitOf(fields, family) !== undefined;
-}
-
 /** The limit a family's field states, or `undefined`. */
 export function limitOf(fields: RawFields, family: string): number | undefined {
   const wanted = `x-ratelimit-limit-${family}`;

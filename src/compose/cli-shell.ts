@@ -1,6 +1,5 @@
 /** What the command line program borrows from the rooms it may not import. */
 import { join } from 'node:path';
-import type { Config } from '../config/config.ts';
 import { loadSettings } from '../config/config.ts';
 import { problemText } from '../config/problem.ts';
 import { streamOutput, type CliShell, type Flags } from '../surfaces/cli/shell.ts';
@@ -36,9 +35,12 @@ export function createCliShell(options: CliShellOptions): CliShell {
     err: streamOutput(process.stderr, env),
     now: () => Date.now(),
     async settings(flags) {
-      const result = load(flags);
-      if (!result.ok) return { ok: false, problems: result.problems.map(problemText) };
-      return { ok: true, settings: await cliSettings(result.config) };
+      const [{ settingsOutcome }, { providersOf }, { governedHosts }] = await Promise.all([
+        import('../surfaces/cli/settings.ts'),
+        import('./providers.ts'),
+        import('./routing.ts'),
+      ]);
+      return settingsOutcome(load(flags), (config) => governedHosts(config, providersOf(config)));
     },
     async startDaemon(flags) {
       const result = load(flags);
@@ -62,23 +64,5 @@ export function createCliShell(options: CliShellOptions): CliShell {
       });
       return authority.notices;
     },
-  };
-}
-
-async function cliSettings(config: Config) {
-  const { providersOf } = await import('./providers.ts');
-  const { governedHosts } = await import('./routing.ts');
-  return {
-    listen: config.listen,
-    api: config.api.listen,
-    apiToken() {
-      const token = config.api.token?.reveal() ?? null;
-      if (token !== null && !token.ok) throw new Error(`the API token: ${token.message}`);
-      return token === null ? null : token.value;
-    },
-    dataDir: config.dataDir,
-    caFile: join(config.dataDir, 'ca', 'ca.pem'),
-    governedHosts: governedHosts(config, providersOf(config)),
-    providers: config.providers.map((provider) => provider.id),
   };
 }

@@ -1,6 +1,8 @@
 /** Asking providers that can be asked: free requests on behalf of identities. */
+import { field } from '../core/head.ts';
 import type { Provider } from '../core/provider.ts';
 import { SYSTEM } from '../core/units.ts';
+import { formatAuthority } from '../proxy/authority.ts';
 import type { EngineDriver, Route } from '../proxy/ports.ts';
 import type { Upstream } from '../proxy/upstream/pools.ts';
 import type { PolledIdentity } from './identities.ts';
@@ -65,7 +67,8 @@ function runPoll(poll: Poll, deps: PollDeps): void {
   let fields: string[] = [];
   let size = 0;
   const chunks: Buffer[] = [];
-  const host = route.port === 443 || route.port === 80 ? route.host : hostPort(route);
+  const host =
+    route.port === 443 || route.port === 80 ? route.host : formatAuthority(route.host, route.port);
   deps.upstream.dispatch(
     route,
     poll.credentialHash,
@@ -110,8 +113,7 @@ function report(
   seenAt: number,
 ): void {
   const { route, identity } = poll;
-  const dateAt = fields.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'date');
-  const date = dateAt < 0 ? NaN : Date.parse(fields[dateAt + 1] ?? '');
+  const date = Date.parse(field(fields, 'date') ?? '');
   deps.driver.step({
     type: 'passive',
     at: deps.driver.clock.now(),
@@ -135,9 +137,4 @@ function report(
     seenAt,
     source: 'poll',
   });
-}
-
-function hostPort(route: Route): string {
-  const host = route.host.includes(':') ? `[${route.host}]` : route.host;
-  return `${host}:${String(route.port)}`;
 }

@@ -19,6 +19,7 @@ import { createTunnels } from '../proxy/tunnel.ts';
 import { createGuard, dial } from '../proxy/upstream/dial.ts';
 import { createUpstream, type Upstream } from '../proxy/upstream/pools.ts';
 import { createUpgradeHandler } from '../proxy/upgrade/upgrade.ts';
+import { callUrl } from '../surfaces/cli/address.ts';
 import { bindFault, StartError } from './start-error.ts';
 
 const BODY_CAP_BYTES = 1024 * 1024;
@@ -89,7 +90,7 @@ export async function openProxy(parts: ProxyParts): Promise<RunningProxy> {
   own.push({ host: bound.address, port: bound.port, role: 'proxy' });
 
   return {
-    url: `http://${urlHost(host)}:${String(bound.port)}`,
+    url: callUrl({ host, port: bound.port }),
     upstream,
     routes: parts.routes,
     own(address) {
@@ -126,10 +127,4 @@ function parentOf(config: Config): ProxySettings['upstreamProxy'] {
 
 function tlsText(notice: ConnectNotice): string {
   return `TLS with a client for ${notice.host} failed (${notice.failure}): ${notice.detail}`;
-}
-
-function urlHost(host: string): string {
-  if (host === '0.0.0.0' || host === '') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -80,11 +80,6 @@ export const LOGGED_CODES = [
 
 export type LoggedCode = (typeof LOGGED_CODES)[number];
 
-/** Where `code` is explained, relative to the repository. */
-export function errorDoc(code: ErrorCode | LoggedCode): string {
-  return `docs/errors.md#${code.toLowerCase()}`;
-}
-
 /** The code's message with its placeholders filled; one that has no value stays as it is. */
 export function errorMessage(
   code: ErrorCode,

@@ -154,7 +154,6 @@ const agent = keys({
   priority: mayRead((value) => readWord(value, PRIORITIES, 'priority')),
   weight: mayRead(readWeight),
 });
-export type AgentParts = z.output<typeof agent>;
 
 const during = keys({
   days: mayRead(readDays),

@@ -5,7 +5,7 @@
 import type { PolicyVerdict } from '../policy/types.ts';
 import { Gate } from '../quota/gate.ts';
 import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
-import { SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
+import { GLOBAL, SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
 import type { WaitLine } from './line.ts';
 import { keptFor, unitsFor, type LiveRequest } from './request.ts';
 
@@ -198,7 +198,7 @@ export function overLong(
   now: EpochMs,
 ): Judgement {
   const pool = found?.pool ?? null;
-  const down = pool instanceof Gate && pool.charged === 'sentinel:global';
+  const down = pool instanceof Gate && pool.charged === GLOBAL;
   const retryInMs = waitMs ?? SECOND;
   return {
     verdict: 'reject',

@@ -28,9 +28,6 @@ const NEW_WINDOW_MS = 2 * SECOND;
 export interface Observed {
   readonly data: ObservedData;
   readonly pools: readonly string[];
-  /** Fields that could not be read. */
-  readonly malformed: readonly string[];
-  readonly throttles: readonly ThrottleObservation[];
 }
 
 /**
@@ -54,7 +51,6 @@ export function observedData(
   const throttles: ThrottleRow[] = [];
   const charges: [number, number][] = [];
   const malformed: string[] = [];
-  const refusals: ThrottleObservation[] = [];
   let account = -1;
   // Who is charged decides which pools the figures belong to: first of all.
   for (const o of observations) {
@@ -69,7 +65,6 @@ export function observedData(
     } else if (o.kind === 'throttled') {
       const pool = o.spec === undefined ? null : state.poolFor(party, o.spec, made);
       throttles.push(throttleRow(state, party, o, pool, index, now));
-      refusals.push(o);
     } else if (o.kind === 'charge') {
       charges.push([index.of(state.poolFor(party, o.spec, made).id), o.units]);
     } else if (o.kind === 'malformed') malformed.push(o.field);
@@ -90,7 +85,7 @@ export function observedData(
     specs,
     malformed,
   ];
-  return { data, pools: index.ids, malformed, throttles: refusals };
+  return { data, pools: index.ids };
 }
 
 function quotaRow(

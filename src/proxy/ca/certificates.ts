@@ -149,15 +149,6 @@ export function issueLeaf(host: string, signer: Signer, key: LeafKey, now: Epoch
   return { pem, notBefore, notAfter };
 }
 
-/** The DNS names a certificate's constraints permit; empty when it has none. */
-export function constrainedNames(pem: string): readonly string[] {
-  const extensions = parseCertificate(pem).tbsCertificate.extensions ?? [];
-  const found = extensions.find((each) => each.extnID === id_ce_nameConstraints);
-  if (found === undefined) return [];
-  const constraints = AsnConvert.parse(found.extnValue, NameConstraints);
-  return Array.from(constraints.permittedSubtrees ?? []).flatMap((tree) => tree.base.dNSName ?? []);
-}
-
 function nameConstraints(names: readonly string[]): NameConstraints {
   const permitted = names.map((dNSName) => subtree({ dNSName }));
   // Constraints on one form of name leave the others free: without these, a leaf for any IP address

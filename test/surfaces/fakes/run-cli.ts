@@ -32,7 +32,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
           home: homedir(),
           platform: process.platform,
         }),
-        (id) => (id === 'github' ? ['api.github.com'] : id === 'openai' ? ['api.openai.com'] : []),
+        () => ['api.github.com', 'api.openai.com'],
       ),
     ),
   startDaemon: (flags) => {

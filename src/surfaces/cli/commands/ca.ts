@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { CommandOutput } from './env.ts';
 
 export const CA_ACTIONS = ['path', 'print', 'rotate'] as const;
-export type CaAction = (typeof CA_ACTIONS)[number];
 
 export interface CaCommandOptions {
   readonly action: string;
