@@ -1,12 +1,13 @@
 /**
- * The decision alone, in this process: 1,000 pools, 100 rules. Prints one JSON object; arguments:
- * the number of decisions.
+ * The decision alone, in this process: 1,000 pools, 100 rules; then with 10,000 requests waiting that
+ * draw on 8 pools each. Prints one JSON object; arguments: the number of decisions.
  *
  *     node bench/decision.ts [decisions]
  */
 import { createProviders } from '../providers/index.ts';
 import { parsePolicy } from '../src/config/policy/load.ts';
 import { Governor } from '../src/core/governor/engine.ts';
+import { crowd } from './decision-crowd.ts';
 import type { RequestHead, ResponseHead } from '../src/core/head.ts';
 import type { Instant } from '../src/core/units.ts';
 
@@ -113,6 +114,7 @@ const took = new Float64Array(DECISIONS);
 for (let i = 0; i < DECISIONS; i += 1) took[i] = decide();
 took.sort();
 const at = (share: number): number => took[Math.floor((DECISIONS - 1) * share)] ?? NaN;
+const crowded = crowd(Math.min(5_000, DECISIONS));
 const seen = {
   decisions: DECISIONS,
   pools: engine.state.pools.size,
@@ -121,5 +123,6 @@ const seen = {
   p50: at(0.5),
   p99: at(0.99),
   max: at(1),
+  crowded,
 };
 process.stdout.write(`${JSON.stringify(seen)}\n`);

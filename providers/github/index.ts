@@ -9,7 +9,7 @@ import type { CredentialRef, Provider } from '../../src/core/provider.ts';
 import { READ_POINTS, WRITE_POINTS } from './buckets.ts';
 import { createsContent } from './content.ts';
 import { GithubMemo } from './memo.ts';
-import { observe } from './observe.ts';
+import { observe, refusal } from './observe.ts';
 import {
   bucketFor,
   CONTENT,
@@ -56,6 +56,7 @@ export function createGithub(options: GithubOptions = {}): Provider {
       return classify(siteOf(head.host), head, body);
     },
     observe,
+    refusal,
     responseTap,
     poll,
     problem,

@@ -32,6 +32,19 @@ export function observe(head: ResponseHead, claim: Claim): Observation[] {
   return seen;
 }
 
+/**
+ * A refusal whose content will not be read. Without a time to come back, or a quota that is used up,
+ * a 403 may as well be about permissions.
+ */
+export function refusal(head: ResponseHead, claim: Claim): Observation[] {
+  const memo = memoOf(claim);
+  if (memo === null || (head.status !== 403 && head.status !== 429)) return [];
+  const read = readRateFields(head);
+  if (showsAddress(head, read, memo) || (read.remaining !== 0 && read.retryInMs < 0)) return [];
+  const found = classifyRefusal(head.status, read, memo);
+  return found === null ? [] : [found];
+}
+
 function observeQuota(
   seen: Observation[],
   head: ResponseHead,

@@ -3,6 +3,7 @@ import type { Claim } from '../../src/core/claim.ts';
 import type { RequestHead } from '../../src/core/head.ts';
 import type { Estimates } from '../../src/core/provider.ts';
 import { UNKNOWN } from '../../src/core/units.ts';
+import { boundsOf } from './bounds.ts';
 import { chargeOf, chargeUnread, drawsOf } from './charge.ts';
 import type { Charge } from './charge.ts';
 import { modelInQuery } from './endpoints.ts';
@@ -51,6 +52,9 @@ export function classifyCharged(
     draws: drawsOf(pools, inputTokens + outputTokens, facts?.images ?? 0),
     inputBytes,
     estimate: { inputTokens, outputTokens },
+    ...(facts === null || body === undefined
+      ? {}
+      : { bounds: boundsOf(kind, facts, head.contentLength, body.length, pools.model) }),
   };
 }
 

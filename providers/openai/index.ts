@@ -3,6 +3,7 @@ import type { Claim } from '../../src/core/claim.ts';
 import { field } from '../../src/core/head.ts';
 import type { RequestHead, ResponseHead } from '../../src/core/head.ts';
 import type { CredentialRef, Provider, TextEdit } from '../../src/core/provider.ts';
+import { readRetryAfter } from '../dialects/retry-after.ts';
 import { ID, classifyCharged, classifyUncharged } from './classify.ts';
 import { endpointReader } from './endpoints.ts';
 import type { EndpointKind } from './endpoints.ts';
@@ -58,6 +59,11 @@ export function createOpenai(options: OpenaiOptions = {}): Provider {
       const found = readFields(head, memo.pools);
       if (memo.headOnly && isRefusal(head.status)) found.push(...explainHead(head, memo.pools));
       return found;
+    },
+    refusal(head, claim) {
+      // Whoever has no money left is told no time: only the content says so.
+      const told = isRefusal(head.status) && readRetryAfter(head).ms !== undefined;
+      return told ? explainHead(head, memoFor(claim).pools) : [];
     },
     responseTap(head, claim) {
       const memo = memoFor(claim);

@@ -9,6 +9,8 @@ export interface Tally {
   text: number;
   /** `image_url` and `input_image` parts. */
   images: number;
+  /** Files and items that are at the provider, or weigh otherwise than their bytes. */
+  stored: number;
   /** Bare numbers, as in an embedding request that was tokenised by the client. */
   numbers: number;
 }
@@ -29,7 +31,7 @@ const BACKSLASH = 92;
 
 /** @returns true when the text was one well-formed object as far as this reader looks */
 export function scanObject(text: string, onMember: OnMember): boolean {
-  const tally: Tally = { text: 0, images: 0, numbers: 0 };
+  const tally: Tally = { text: 0, images: 0, stored: 0, numbers: 0 };
   let i = skipSpace(text, 0);
   if (text.charCodeAt(i) !== 123) return false;
   i = skipSpace(text, i + 1);
@@ -42,7 +44,7 @@ export function scanObject(text: string, onMember: OnMember): boolean {
     i = skipSpace(text, keyEnd + 1);
     if (text.charCodeAt(i) !== COLON) return false;
     const valueStart = skipSpace(text, i + 1);
-    tally.text = tally.images = tally.numbers = 0;
+    tally.text = tally.images = tally.stored = tally.numbers = 0;
     const valueEnd = endOfValue(text, valueStart, tally);
     if (valueEnd < 0) return false;
     onMember(stringAt(text, keyStart, keyEnd), keyStart, valueStart, valueEnd, tally);
@@ -124,6 +126,12 @@ function tallyString(text: string, open: number, close: number, tally: Tally): v
     (length === 11 && text.startsWith('input_image', open + 1))
   ) {
     tally.images++;
+  } else if (
+    (length === 4 && text.startsWith('file', open + 1)) ||
+    (length === 10 && text.startsWith('input_file', open + 1)) ||
+    (length === 14 && text.startsWith('item_reference', open + 1))
+  ) {
+    tally.stored++;
   }
   if (!isFile(text, open, close)) tally.text += length;
 }

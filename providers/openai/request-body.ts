@@ -20,6 +20,12 @@ export interface RequestFacts {
 }
 
 const MAX_MODEL_LENGTH = 128;
+/**
+ * Tools that the provider itself uses: what they find is input as well.
+ * https://platform.openai.com/docs/guides/tools
+ */
+const BUILT_IN =
+  /"type"\s*:\s*"(web_search|file_search|code_interpreter|computer|mcp|image_generation)/;
 
 /** Never throws; what follows a fault in the text is not seen. */
 export function readRequestBody(text: string): RequestFacts {
@@ -45,6 +51,7 @@ export function readRequestBody(text: string): RequestFacts {
       case 'instructions':
         facts.promptText += tally.text;
         facts.images += tally.images;
+        if (tally.stored > 0) facts.serverState = true;
         // A prompt without any string is a list of token ids.
         if (tally.text === 0) facts.promptTokens += tally.numbers;
         if (key === 'prompt' && text.charCodeAt(start) === 123) facts.serverState = true;
@@ -55,6 +62,7 @@ export function readRequestBody(text: string): RequestFacts {
       case 'text':
         // Schemas reach the model nearly as written, names of members included.
         facts.promptText += end - start;
+        if (key === 'tools' && BUILT_IN.test(text.slice(start, end))) facts.serverState = true;
         break;
       case 'max_tokens':
       case 'max_completion_tokens':

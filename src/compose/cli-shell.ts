@@ -51,6 +51,16 @@ export function createCliShell(options: CliShellOptions): CliShell {
       const { serve } = await import('./serve.ts');
       return serve({ config: result.config, version, env });
     },
+    async replay(flags, wish) {
+      const result = load(flags);
+      if (!result.ok) return { ok: false, problems: result.problems.map(problemText) };
+      const { replayLedger } = await import('./replay.ts');
+      return replayLedger(result.config, wish);
+    },
+    async simulate(wish) {
+      const { runScenario } = await import('./sim.ts');
+      return runScenario(wish);
+    },
     async loadTrust() {
       const { prepareTrust } = await import('../proxy/ca/trust.ts');
       return prepareTrust;

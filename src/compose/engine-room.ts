@@ -11,6 +11,7 @@ import { openSqliteStore, type SqliteStore } from '../store/sqlite/store.ts';
 import { IdentityDirectory } from './identities.ts';
 import { keepSnapshots, restoreState, type Restored, type Snapshots } from './ledger.ts';
 import type { Logger } from './logging.ts';
+import { createPriceBook } from './prices.ts';
 import { StartError } from './start-error.ts';
 
 export interface EngineRoom {
@@ -57,7 +58,7 @@ export function openEngineRoom(parts: EngineRoomParts): EngineRoom {
   });
   if (!opened.ok) throw new StartError(opened.message);
   const { store } = opened;
-  const restored = restoreState(store);
+  const restored = restoreState(store, clock.now().wall);
   const identities = new IdentityDirectory(config, dir.hasher, restored.state);
   for (const problem of identities.problems) log.warn(problem);
   const governor = new Governor(
@@ -66,8 +67,10 @@ export function openEngineRoom(parts: EngineRoomParts): EngineRoom {
       policy: parts.policy,
       mode: () => config.mode,
       identify: (provider, credential) => identities.identify(provider, credential),
+      prices: createPriceBook(),
     },
     restored.state,
+    restored.outlook,
   );
   const driver = createDriver({ engine: governor, clock, store });
   const startedAt = clock.now();

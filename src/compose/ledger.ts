@@ -1,20 +1,26 @@
 /** The ledger and what its fold gives back at a start. */
 import { evolve } from '../core/governor/evolve.ts';
+import { LOOK_BACK_EVENTS, LOOK_BACK_MS, Outlook } from '../core/governor/outlook.ts';
 import { loadState, saveState } from '../core/governor/saved-state.ts';
 import { EngineState } from '../core/governor/state.ts';
 import { FOLD_VERSION } from '../core/ledger/layout.ts';
 import type { Clock, LedgerStore } from '../core/ports.ts';
-import type { JsonObject, Seq } from '../core/units.ts';
+import type { EpochMs, JsonObject, Seq } from '../core/units.ts';
 
 export interface Restored {
   readonly state: EngineState;
+  /** What is to come of its pools, by what was asked of them in the last hours. */
+  readonly outlook: Outlook;
   /** Entries folded on top of the snapshot. */
   readonly folded: number;
   readonly fromSnapshot: boolean;
 }
 
-/** Snapshot, then every entry after it: the state as it was when the last entry was written. */
-export function restoreState(store: LedgerStore): Restored {
+/**
+ * Snapshot, then every entry after it: the state as it was when the last entry was written.
+ * @param now what was asked in the hours before is recalled as well
+ */
+export function restoreState(store: LedgerStore, now: EpochMs): Restored {
   const snapshot = store.loadSnapshot();
   const usable = snapshot !== null && snapshot.version === FOLD_VERSION;
   let state = new EngineState();
@@ -31,12 +37,30 @@ export function restoreState(store: LedgerStore): Restored {
     }
   }
   let folded = 0;
-  store.replay(after, (entry) => {
-    evolve(state, entry);
-    folded += 1;
+  const outlook = new Outlook(state);
+  outlook.recalling(true);
+  const recalled = Math.max(seqAt(store, now - LOOK_BACK_MS), lastSeq(store) - LOOK_BACK_EVENTS);
+  // What is asked lives longer than a snapshot takes to come round: entries before it count for that.
+  store.replay(Math.max(0, Math.min(after, recalled)), (entry) => {
+    if (entry.seq > after) {
+      evolve(state, entry);
+      folded += 1;
+    }
+    if (entry.seq > recalled) outlook.take(entry);
   });
-  state.nextSeq = Math.max(state.nextSeq, store.stats().lastSeq + 1);
-  return { state, folded, fromSnapshot };
+  outlook.recalling(false);
+  state.nextSeq = Math.max(state.nextSeq, lastSeq(store) + 1);
+  return { state, outlook, folded, fromSnapshot };
+}
+
+function lastSeq(store: LedgerStore): Seq {
+  return store.stats().lastSeq;
+}
+
+/** The last sequence number before that time. */
+function seqAt(store: LedgerStore, at: EpochMs): Seq {
+  const [first] = store.read({ since: at, limit: 1 });
+  return first === undefined ? lastSeq(store) : first.seq - 1;
 }
 
 /** A start folds about this many entries at most, or what came in half a minute. */

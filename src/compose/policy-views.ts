@@ -27,6 +27,7 @@ export function policyView(standing: PolicyStanding, mode: 'enforce' | 'observe'
     reserve: partsOf(written, 'reserve') ?? policy.reserves.map(({ id }) => ({ id })),
     agents: partsOf(written, 'agents') ?? [],
     rules: partsOf(written, 'rules') ?? policy.rules.map(({ id }) => ({ id })),
+    ...(policy.prices === undefined ? {} : { prices: partsOf(written, 'prices') ?? [] }),
     notices: standing.notices,
     refused: standing.refused,
   };

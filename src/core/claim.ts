@@ -51,9 +51,31 @@ export interface Claim {
   /** Bytes of prompt-like input, for learning the bytes-to-tokens ratio; 0 when not applicable. */
   readonly inputBytes: number;
   /** Estimated LLM tokens; absent where the notion has no meaning. */
-  readonly estimate?: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly estimate?: ClaimEstimate;
+  /** The most it can be, as far as the adapter can tell; money is set aside by it. */
+  readonly bounds?: ClaimBounds;
   /** Whatever the adapter wants to remember until the response: opaque to everybody else. */
   readonly memo?: unknown;
+}
+
+/** LLM tokens that a request will probably use. */
+export interface ClaimEstimate {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** True when the client said so: nothing that was learned knows better. */
+  readonly said?: boolean;
+}
+
+/** Absent members: nobody knows. */
+export interface ClaimBounds {
+  /** No prompt has more tokens than this. */
+  readonly inputTokens?: number;
+  /** What the request itself allows for each choice. */
+  readonly outputTokens?: number;
+  /** What the model gives at most for each choice, by its documentation. */
+  readonly modelOutputTokens?: number;
+  /** Answers asked for; 1 when absent. */
+  readonly choices?: number;
 }
 
 /** What was really used, as far as the provider said. */

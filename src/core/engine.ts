@@ -3,7 +3,7 @@
  *
  *     arrived ──► forward | respond | (nothing: it waits)
  *     woke ─────► forward* respond*        one timer for all waiters, set by `wakeAt()`
- *     head ─────► (observations settle pools, waiters may be freed) forward*
+ *     head ─────► (observations settle pools, waiters may be freed) retry? forward*
  *     tapped ───► forward*
  *     ended ────► forward*
  *
@@ -43,6 +43,8 @@ export interface ArrivedInput {
   readonly agent: string;
   readonly workload: string;
   readonly asked: Asked;
+  /** The shell can send the same content again: a refusal by the provider may be retried. */
+  readonly replayable?: boolean;
 }
 
 /** What the client asked of ratelord itself; every member already validated. */
@@ -153,7 +155,11 @@ export interface ClosingInput {
 }
 
 export type Effect =
-  ForwardEffect | RespondEffect | AnswerEffect | { readonly type: 'append'; readonly entry: Entry };
+  | ForwardEffect
+  | RespondEffect
+  | RetryEffect
+  | AnswerEffect
+  | { readonly type: 'append'; readonly entry: Entry };
 
 /** Send it now: its reservation is held. Check first that the client is still there. */
 export interface ForwardEffect {
@@ -176,6 +182,15 @@ export interface RespondEffect {
   readonly key: number;
   readonly waitedMs: DurationMs;
   readonly refusal: Refusal;
+}
+
+/**
+ * The provider refused it, and it waits again: the answer whose head was just handed in is not
+ * passed on. A `forward` or `respond` follows, possibly in the same step.
+ */
+export interface RetryEffect {
+  readonly type: 'retry';
+  readonly key: number;
 }
 
 export interface AnswerEffect {

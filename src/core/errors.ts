@@ -19,6 +19,7 @@ const TABLE = {
     status: 429,
     message: 'this request needs {units} of `{pool}`, which never holds more than {limit}',
   },
+  RL_UNPRICED: { status: 429, message: 'budget `{rule}` cannot count this request: {reason}' },
   RL_NEVER: { status: 429, message: 'waiting cannot clear this: {reason}' },
   RL_PROVIDER_DOWN: { status: 503, message: '`{provider}` is down or told everyone to wait' },
   // Refused at the door of the proxy.

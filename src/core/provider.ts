@@ -37,6 +37,11 @@ export interface Provider {
   classify(head: RequestHead, body: string | undefined, estimates: Estimates): Claim;
   /** What the response's head says. Malformed fields become `malformed` observations. */
   observe(head: ResponseHead, claim: Claim): Observation[];
+  /**
+   * What the head of a refusal tells that `observe` left to the content's tap: asked when the content
+   * will not be read, because the request is to be sent again. Empty where only the content can tell.
+   */
+  refusal?(head: ResponseHead, claim: Claim): Observation[];
   /** A reader of the response's content, when there is something in it to read; else `null`. */
   responseTap(head: ResponseHead, claim: Claim): ResponseTap | null;
   /** Reader of WebSocket text messages from the origin. */

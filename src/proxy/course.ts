@@ -1,10 +1,9 @@
 /** The course of one exchange after it was aimed. See `exchange.ts`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Effect, Ending, RespondEffect } from '../core/engine.ts';
+import type { Ending, RespondEffect } from '../core/engine.ts';
 import { field } from '../core/head.ts';
 import type { RequestHead, ResponseHead } from '../core/head.ts';
 import type { Provider } from '../core/provider.ts';
-import { formatAuthority } from './authority.ts';
 import { credentialHash } from './credential.ts';
 import { addDecision, passedAnyway } from './decided.ts';
 import type { Decided } from './decided.ts';
@@ -14,37 +13,18 @@ import { collect } from './intake.ts';
 import type { Intake } from './intake.ts';
 import { addOwnFields, failureAnswer, refusalAnswer } from './own-answer.ts';
 import type { OwnAnswer } from './own-answer.ts';
-import type {
-  AgentDirectory,
-  Attendant,
-  Caller,
-  CredentialHasher,
-  EngineDriver,
-  ProxyMeter,
-  ProxySettings,
-  RoutingTable,
-} from './ports.ts';
-import { plainPath } from './plain-path.ts';
+import type { Attendant, Caller } from './ports.ts';
 import { Relay } from './relay.ts';
 import type { Readers, RelayHost } from './relay.ts';
+import type { ExchangeDeps } from './exchange-deps.ts';
+import { requestHeadOf } from './request-head.ts';
 import { dropField } from './response-fields.ts';
 import type { SiftedResponse } from './response-fields.ts';
-import { rewriteLinks } from './rewrite.ts';
+import { gatewayPlace, rewriteLinks } from './rewrite.ts';
 import { sendOwn } from './send-own.ts';
 import type { Target } from './target.ts';
 import { Upload } from './upload.ts';
 import { forwardFault, isKeepAliveRace } from './upstream-fault.ts';
-import type { Upstream } from './upstream/pools.ts';
-
-export interface ExchangeDeps {
-  readonly driver: EngineDriver;
-  routes(): RoutingTable;
-  readonly agents: AgentDirectory;
-  readonly hasher: CredentialHasher;
-  readonly meter: ProxyMeter;
-  readonly settings: ProxySettings;
-  readonly upstream: Upstream;
-}
 
 /** Methods that may be sent twice when they carry no content (RFC 9110 section 9.2.2). */
 const REPEATABLE: ReadonlySet<string> = new Set([
@@ -57,6 +37,8 @@ const REPEATABLE: ReadonlySet<string> = new Set([
 ]);
 /** Content up to this size is collected before the request is judged. */
 const SMALL_BYTES = 16_384;
+/** Content up to this is sent again when the provider refused it. */
+const MAX_REPLAY_BYTES = 1_048_576;
 const NOTHING: readonly Buffer[] = [];
 
 export class Course implements Attendant, RelayHost {
@@ -83,7 +65,10 @@ export class Course implements Attendant, RelayHost {
   private decided: Decided | null = null;
   private edited = false;
   private relay: Relay | null = null;
+  /** Sent once more on another connection, because the origin had just closed the one it took. */
   private retried = false;
+  /** Times it was sent, or is to be: the engine has refusals of the provider tried again. */
+  private attempts = 1;
   /** The client waits for a 100 before it sends its content. */
   private awaited: boolean;
 
@@ -105,18 +90,7 @@ export class Course implements Attendant, RelayHost {
     const { fields } = sifted;
     fields[1] = target.authority;
     fields.push('Via', `${req.httpVersion} ${deps.settings.viaName}`);
-    const { route } = target;
-    this.requestHead = {
-      method: req.method ?? 'GET',
-      scheme: route.scheme,
-      host: route.host,
-      port: route.port,
-      path: plainPath(target.path),
-      fields,
-      contentLength: sifted.chunked ? null : Number(sifted.contentLength ?? 0),
-      way: target.way,
-      upgrade: false,
-    };
+    this.requestHead = requestHeadOf(req, sifted, target);
   }
 
   /** True when content follows the head. */
@@ -166,6 +140,12 @@ export class Course implements Attendant, RelayHost {
     return value.toLowerCase() === 'identity' ? '' : value;
   }
 
+  /** Whether the same content can be sent again. */
+  private get replayable(): boolean {
+    if (!this.hasContent) return true;
+    return this.body instanceof Buffer && this.body.length <= MAX_REPLAY_BYTES;
+  }
+
   private arrive(caller: Caller, provider: Provider): void {
     if (this.over) return;
     const { driver } = this.deps;
@@ -182,12 +162,21 @@ export class Course implements Attendant, RelayHost {
       agent: caller.agent,
       workload: caller.workload,
       asked: caller.asked,
+      replayable: this.replayable,
     });
     this.arriving = false;
   }
 
-  onEffect(effect: Extract<Effect, { type: 'forward' | 'respond' | 'answer' }>): void {
-    if (this.over || this.decided !== null) return;
+  onEffect(effect: Parameters<Attendant['onEffect']>[0]): void {
+    if (this.over) return;
+    if (effect.type === 'retry') {
+      this.attempts += 1;
+      this.retried = false;
+      this.decided = null;
+      this.relay = null;
+      return;
+    }
+    if (this.decided !== null) return;
     if (effect.type === 'forward') this.decided = effect;
     else if (effect.type === 'respond') {
       if (!this.observing) {
@@ -205,8 +194,8 @@ export class Course implements Attendant, RelayHost {
     const { refusal, waitedMs } = effect;
     const provider = this.provider as Provider;
     const answer = refusalAnswer(provider, refusal, this.sifted.accept);
-    addOwnFields(answer.fields, refusal.id, 'reject', waitedMs);
-    this.deps.meter.request(provider.id, 'reject', waitedMs);
+    addOwnFields(answer.fields, refusal.id, 'reject', waitedMs, this.attempts);
+    if (this.attempts === 1) this.deps.meter.request(provider.id, 'reject', waitedMs);
     this.finish('complete');
     this.send(answer);
   }
@@ -219,7 +208,7 @@ export class Course implements Attendant, RelayHost {
       return;
     }
     const { deps, decided, provider } = this;
-    if (decided !== null && provider !== null) {
+    if (decided !== null && provider !== null && this.attempts === 1) {
       deps.meter.request(provider.id, decided.decision, decided.waitedMs);
       deps.meter.overhead(performance.now() - this.startedAt - decided.waitedMs);
       this.editRequest(provider, decided);
@@ -270,17 +259,22 @@ export class Course implements Attendant, RelayHost {
     this.res.writeContinue();
   }
 
-  head(status: number, response: SiftedResponse): Readers {
+  head(status: number, response: SiftedResponse): Readers | null {
     const { deps, decided, provider, target, res } = this;
     let readers: Readers = { feed: null, edit: null };
     if (decided !== null && provider !== null) {
       deps.meter.upstream(provider.id, status);
       const { driver } = deps;
+      const { attempts } = this;
       const head: ResponseHead = { status, fields: response.fields, date: response.date };
       driver.step({ type: 'head', at: driver.clock.now(), key: this.key, head });
+      if (this.attempts > attempts) return null;
       readers = this.readers(provider, decided, head, response);
-      if (response.links && target.way === 'gateway') this.rewrite(response.fields);
-      addDecision(response.fields, decided);
+      if (response.links && target.way === 'gateway') {
+        const named = this.sifted.host ?? '';
+        rewriteLinks(response.fields, gatewayPlace(this.req.socket, named, target, deps.routes()));
+      }
+      addDecision(response.fields, decided, attempts);
     }
     if (target.way !== 'gateway') response.fields.push('Via', `1.1 ${deps.settings.viaName}`);
     if (res.req.httpVersionMinor === 0) dropField(response.fields, 'trailer');
@@ -299,19 +293,6 @@ export class Course implements Attendant, RelayHost {
       feed: tap === null ? null : feedFor(tap, contentEncoding),
       edit: editable ? (provider.responseEdit?.(head, claim) ?? null) : null,
     };
-  }
-
-  private rewrite(fields: string[]): void {
-    const { target, sifted, req } = this;
-    const { scheme, host, port } = target.route;
-    const authority = host.includes(':') ? `[${host}]` : host;
-    const { localAddress = '127.0.0.1', localPort = 0 } = req.socket;
-    const named = sifted.host ?? '';
-    rewriteLinks(fields, {
-      routes: this.deps.routes(),
-      requested: `${scheme}://${authority}:${String(port)}${target.path}`,
-      self: `http://${named === '' ? formatAuthority(localAddress, localPort) : named}${target.agentPrefix}`,
-    });
   }
 
   failed(error: Error): void {
@@ -333,7 +314,8 @@ export class Course implements Attendant, RelayHost {
     this.finish(sent ? 'failed' : 'unreachable', fault.cause);
     const answer = failureAnswer({ ...fault, id: decided?.id }, this.sifted.accept);
     if (decided !== null) {
-      addOwnFields(answer.fields, decided.id, decided.decision, decided.waitedMs);
+      const { id, decision, waitedMs } = decided;
+      addOwnFields(answer.fields, id, decision, waitedMs, this.attempts);
     }
     this.send(answer);
   }

@@ -22,8 +22,8 @@ export function passedAnyway({ refusal }: RespondEffect): Decided {
 }
 
 /** Appends, in place, what a governed response says besides the origin's own fields. */
-export function addDecision(fields: string[], decided: Decided): void {
-  addOwnFields(fields, decided.id, decided.decision, decided.waitedMs);
+export function addDecision(fields: string[], decided: Decided, attempts = 1): void {
+  addOwnFields(fields, decided.id, decided.decision, decided.waitedMs, attempts);
   for (const warning of decided.warnings) fields.push('x-ratelord-warning', warning);
   if (decided.quotaPolicyField !== '') fields.push('RateLimit-Policy', decided.quotaPolicyField);
   if (decided.quotaField !== '') fields.push('RateLimit', decided.quotaField);

@@ -13,7 +13,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ErrorCode } from '../core/errors.ts';
 import { identifyCaller, NOBODY } from './caller.ts';
 import { Course } from './course.ts';
-import type { ExchangeDeps } from './course.ts';
+import type { ExchangeDeps } from './exchange-deps.ts';
 import { SiftedRequest } from './fields.ts';
 import { failureAnswer } from './own-answer.ts';
 import type { RequestHandler, Way } from './ports.ts';
@@ -21,7 +21,7 @@ import { sendOwn } from './send-own.ts';
 import { resolveTarget } from './target.ts';
 import type { Target } from './target.ts';
 
-export type { ExchangeDeps } from './course.ts';
+export type { ExchangeDeps } from './exchange-deps.ts';
 
 interface Fault {
   readonly code: ErrorCode;

@@ -94,6 +94,7 @@ export const RESPONSE_NAMES = new Names(
     'x-ratelord-id': RESPONSE.drop,
     'x-ratelord-decision': RESPONSE.drop,
     'x-ratelord-waited-ms': RESPONSE.drop,
+    'x-ratelord-attempts': RESPONSE.drop,
   },
   () => RESPONSE.pass,
 );

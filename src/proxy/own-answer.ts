@@ -97,7 +97,9 @@ export function addOwnFields(
   id: string,
   decision: 'pass' | 'delay' | 'reject',
   waitedMs: DurationMs,
+  attempts = 1,
 ): void {
   fields.push('x-ratelord-id', id, 'x-ratelord-decision', decision);
   if (waitedMs > 0) fields.push('x-ratelord-waited-ms', String(Math.round(waitedMs)));
+  if (attempts > 1) fields.push('x-ratelord-attempts', String(attempts));
 }

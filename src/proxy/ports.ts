@@ -118,7 +118,7 @@ export interface EngineDriver {
 
 /** One exchange as the driver sees it. Called synchronously inside `step`. */
 export interface Attendant {
-  onEffect(effect: Extract<Effect, { type: 'forward' | 'respond' | 'answer' }>): void;
+  onEffect(effect: Exclude<Effect, { type: 'append' }>): void;
 }
 
 /** The pipeline's entry, made by exchange.ts, used by every listener. */

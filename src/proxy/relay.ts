@@ -4,6 +4,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Ending } from '../core/engine.ts';
 import type { TextEdit } from '../core/provider.ts';
+import { Dropped } from './dropped.ts';
 import type { Feed } from './feed.ts';
 import { latin1 } from './latin1.ts';
 import { lingerOnClose } from './linger.ts';
@@ -17,8 +18,11 @@ export interface RelayHost {
   readonly res: ServerResponse;
   /** True once the exchange is over; whatever still comes is ignored. */
   readonly over: boolean;
-  /** A final head came: adds to its fields, and says who reads the content. */
-  head(status: number, response: SiftedResponse): Readers;
+  /**
+   * A final head came: adds to its fields, and says who reads the content. `null`: the request will be
+   * sent again, and nothing of this answer is passed on.
+   */
+  head(status: number, response: SiftedResponse): Readers | null;
   /** The response will not go on. Called before its last byte is handed to the client. */
   finish(ending: Ending, error?: string): void;
   /** No response came; may dispatch again. */
@@ -73,6 +77,7 @@ export class Relay implements UpstreamHandler {
   private feed: Feed | null = null;
   private edit: TextEdit | null = null;
   private decoder: StringDecoder | null = null;
+  private dropped: Dropped | null = null;
 
   constructor(host: RelayHost) {
     this.host = host;
@@ -111,10 +116,16 @@ export class Relay implements UpstreamHandler {
       return true;
     }
     this.answered = true;
-    const { feed, edit } = host.head(status, response);
+    const readers = host.head(status, response);
+    const empty = NO_BODY.has(status) || host.req.method === 'HEAD';
+    if (readers === null) {
+      this.dropped = new Dropped(() => this.abort());
+      this.dropped.begin(empty ? 0 : response.contentLength);
+      return true;
+    }
+    const { feed, edit } = readers;
     this.feed = feed;
     const { fields } = response;
-    const empty = NO_BODY.has(status) || host.req.method === 'HEAD';
     // RFC 9110 section 8.6 forbids it there, and old clients would wait for what it announces.
     if (status === 204 && response.contentLength >= 0) dropField(fields, 'content-length');
     this.empty = empty;
@@ -143,6 +154,10 @@ export class Relay implements UpstreamHandler {
   }
 
   onData(chunk: Buffer): boolean {
+    if (this.dropped !== null) {
+      this.dropped.data(chunk);
+      return true;
+    }
     if (this.host.over) return true;
     this.bytesDown += chunk.length;
     this.feed?.write(chunk);
@@ -162,7 +177,8 @@ export class Relay implements UpstreamHandler {
 
   onComplete(trailers: Buffer[] | null): void {
     const { host, res } = this;
-    if (host.over) return;
+    this.dropped?.over();
+    if (host.over || this.dropped !== null) return;
     host.finish('complete');
     if (!host.req.complete) this.closeAfter();
     if (res.writableEnded) return;
@@ -180,7 +196,8 @@ export class Relay implements UpstreamHandler {
 
   onError(error: Error): void {
     const { host } = this;
-    if (host.over) return;
+    this.dropped?.over();
+    if (host.over || this.dropped !== null) return;
     if (!this.answered) {
       host.failed(error);
       return;

@@ -2,8 +2,10 @@
  * `Link` and `Location` of a response that came through a gateway mount: absolute URLs of a mounted
  * origin come back pointing at the mount, so that pagination and redirects stay governed.
  */
+import { formatAuthority } from './authority.ts';
 import { RESPONSE, RESPONSE_NAMES } from './fields.ts';
 import type { RoutingTable } from './ports.ts';
+import type { Target } from './target.ts';
 
 export interface RewriteBase {
   readonly routes: RoutingTable;
@@ -11,6 +13,23 @@ export interface RewriteBase {
   readonly requested: string;
   /** What the client calls us, with its agent prefix: `http://127.0.0.1:8787/@ci`. */
   readonly self: string;
+}
+
+/** @param named the Host that the client sent, `''` when it sent none */
+export function gatewayPlace(
+  socket: { readonly localAddress?: string | undefined; readonly localPort?: number | undefined },
+  named: string,
+  { route, path, agentPrefix }: Target,
+  routes: RoutingTable,
+): RewriteBase {
+  const { scheme, host, port } = route;
+  const { localAddress = '127.0.0.1', localPort = 0 } = socket;
+  const self = named === '' ? formatAuthority(localAddress, localPort) : named;
+  return {
+    routes,
+    requested: `${scheme}://${host.includes(':') ? `[${host}]` : host}:${String(port)}${path}`,
+    self: `http://${self}${agentPrefix}`,
+  };
 }
 
 function rewriteReference(reference: string, base: RewriteBase): string {

@@ -15,6 +15,10 @@ export interface PoolReading {
   readonly reset_in_ms: number | null;
   readonly age_ms: number | null;
   readonly window_ms: number | null;
+  /** `usd`: its figures are micro-USD; `null` = not said, which is any other unit. */
+  readonly unit: string | null;
+  /** What was estimated, where `units` is what providers' answers taught to set aside for it. */
+  readonly estimated: number | null;
 }
 
 export interface RuleReading {
@@ -65,11 +69,24 @@ export interface Ended {
   readonly bytes_down: number | null;
   readonly input_tokens: number | null;
   readonly output_tokens: number | null;
+  /** `null` = not known, or `unpriced`. */
+  readonly cost_micro_usd: number | null;
+  /** Its model has no price. */
+  readonly unpriced: boolean;
   readonly charges: readonly {
     readonly pool: string;
     readonly units: number;
     readonly sure: boolean;
   }[];
+}
+
+/** It was sent, refused by the provider, and waited to be sent once more. */
+export interface Attempt {
+  /** 1 for the first. */
+  readonly number: number;
+  /** When it was refused. */
+  readonly at: string;
+  readonly status: number | null;
 }
 
 export interface DecisionRecord {
@@ -91,9 +108,14 @@ export interface DecisionRecord {
   /** Oldest first, never empty. */
   readonly verdicts: readonly Verdict[];
   readonly told: readonly Told[];
+  /** Attempts before the last, oldest first; mostly none. */
+  readonly attempts: readonly Attempt[];
   readonly ended: Ended | null;
   readonly events: readonly LedgerEvent[];
 }
+
+/** Ending of an attempt, as in core/ledger/layout.ts. */
+const RETRIED = 'retried';
 
 const REQUEST_ID = /^rl_([0-9a-z]{1,11})(?:[^0-9a-z].*)?$/;
 
@@ -131,7 +153,10 @@ export function decisionOf(events: readonly LedgerEvent[]): DecisionRecord | nul
   const last = verdicts.at(-1);
   if (first === undefined || last === undefined) return null;
   const about = events.filter((e) => e.type.startsWith('intent_')).map((e) => e.payload);
-  const ended = endedOf(events);
+  const settled = events.filter((e) => e.type === 'usage_settled');
+  const retried = settled.filter((e) => textOf(e.payload, 'ending') === RETRIED);
+  const ended = endedOf(settled.findLast((e) => !retried.includes(e)));
+  const refusedAt = retried.at(-1)?.seq ?? 0;
   const waitedFor = verdicts.some((v) => v.decision === 'delay');
   return {
     id: first.correlation_id.startsWith('rl_')
@@ -147,11 +172,17 @@ export function decisionOf(events: readonly LedgerEvent[]): DecisionRecord | nul
     host: firstText(about, 'host'),
     path: firstText(about, 'path'),
     model: firstText(about, 'model'),
-    decision: last.decision === 'pass' && waitedFor ? 'delay' : last.decision,
-    state: stateOf(last, ended),
+    decision:
+      last.decision === 'pass' && (waitedFor || retried.length > 0) ? 'delay' : last.decision,
+    state: ended === null && refusedAt > last.seq ? 'waiting' : stateOf(last, ended),
     waited_ms: waitedMs(verdicts, ended),
     verdicts,
     told: events.filter((e) => e.type === 'usage_observed').map(toldOf),
+    attempts: retried.map(({ ts_event, payload }, index) => ({
+      number: index + 1,
+      at: ts_event,
+      status: numberOf(payload, 'status'),
+    })),
     ended,
     events,
   };
@@ -217,6 +248,8 @@ function readingOf(pool: JsonObject): PoolReading {
     reset_in_ms: numberOf(pool, 'reset_in_ms'),
     age_ms: numberOf(pool, 'age_ms'),
     window_ms: numberOf(pool, 'window_ms'),
+    unit: textOf(pool, 'unit'),
+    estimated: numberOf(pool, 'estimated'),
   };
 }
 
@@ -233,8 +266,7 @@ function toldOf(event: LedgerEvent): Told {
   };
 }
 
-function endedOf(events: readonly LedgerEvent[]): Ended | null {
-  const event = events.findLast((e) => e.type === 'usage_settled');
+function endedOf(event: LedgerEvent | undefined): Ended | null {
   if (event === undefined) return null;
   const { payload } = event;
   const tokens = objectOf(payload, 'tokens') ?? payload;
@@ -248,6 +280,8 @@ function endedOf(events: readonly LedgerEvent[]): Ended | null {
     bytes_down: numberOf(payload, 'bytes_down'),
     input_tokens: numberOf(tokens, 'input_tokens') ?? numberOf(tokens, 'input'),
     output_tokens: numberOf(tokens, 'output_tokens') ?? numberOf(tokens, 'output'),
+    cost_micro_usd: numberOf(payload, 'cost_micro_usd'),
+    unpriced: flagOf(payload, 'unpriced') ?? false,
     charges: objectsOf(payload, 'charges').map((charge) => ({
       pool: textOf(charge, 'pool') ?? 'unnamed',
       units: numberOf(charge, 'units') ?? 0,

@@ -1,12 +1,19 @@
 /** The engine's state as the surfaces see it. */
 import type { Governor } from '../core/governor/engine.ts';
+import type { WaitLine } from '../core/governor/line.ts';
+import { forecastJson, lastingJson } from '../core/governor/outlook-telling.ts';
+import type { Kept } from '../core/governor/protection.ts';
+import { CLASSES } from '../core/governor/protection-levels.ts';
+import type { Gate } from '../core/quota/gate.ts';
+import type { HiddenLimit } from '../core/quota/hidden.ts';
+import type { Outside } from '../core/quota/outside.ts';
 import type { Pool } from '../core/quota/pool.ts';
-import type { EpochMs } from '../core/units.ts';
-import { GLOBAL } from '../core/units.ts';
+import type { EpochMs, Priority } from '../core/units.ts';
 import type {
   EngineTotals,
   EngineView,
   IdentityView,
+  KeptView,
   PolicyView,
   PoolView,
   ProviderView,
@@ -27,9 +34,17 @@ export interface EngineViewParts {
 export function createEngineView(parts: EngineViewParts): EngineView {
   const { governor } = parts;
   return {
-    pools: () => {
+    pools: (history = false) => {
       const now = parts.now();
-      return [...governor.state.pools.values()].map((pool) => poolView(governor, pool, now));
+      const { pools, gates, hidden } = governor.state;
+      return [
+        ...[...pools.values()].map((pool) => ({
+          ...poolView(governor, pool, now),
+          ...prospects(governor, pool, now, history),
+        })),
+        ...[...gates.values()].flatMap((gate) => gateView(governor, gate, now)),
+        ...[...hidden.values()].flatMap((limit) => hiddenView(governor, limit, now)),
+      ];
     },
     providers: () => {
       const now = parts.now();
@@ -50,8 +65,12 @@ export function createEngineView(parts: EngineViewParts): EngineView {
 function poolView(governor: Governor, pool: Pool, now: EpochMs): PoolView {
   const figures = pool.figures(now);
   const model = /^model:(.+)$/.exec(pool.spec.partition)?.[1];
-  const queued = governor.room.lines.get(pool)?.size ?? 0;
+  const line = governor.room.lines.get(pool);
+  const queued = line?.size ?? 0;
   const agents = pool.spending.list();
+  const kept = governor.protection.keptOf(pool, now);
+  const ratio = pool.charging?.ratio ?? null;
+  const overReserved = pool.excess?.ratio(pool.windowMs) ?? null;
   return {
     id: pool.id,
     provider: pool.spec.provider,
@@ -68,10 +87,77 @@ function poolView(governor: Governor, pool: Pool, now: EpochMs): PoolView {
     window_s: figures.windowMs === null ? null : figures.windowMs / 1000,
     observed_at: isoOrNull(figures.observedAt),
     source: pool.spec.source,
-    ...(queued > 0 ? { queued } : {}),
+    ...(line === undefined || queued === 0 ? {} : { queued, queued_by: byClass(line) }),
+    ...(kept.length === 0 ? {} : { kept: kept.map(keptView) }),
     throttled_until: pool.blockedUntil > now ? isoOrNull(pool.blockedUntil) : null,
+    ...(overReserved === null ? {} : { over_reserved_ratio: Math.round(overReserved * 1e4) / 1e4 }),
+    ...(ratio === null ? {} : { charged_ratio: brief(ratio) }),
+    ...(pool.outside === null ? {} : { outside: outsideView(pool.outside) }),
     ...(agents.length > 0 ? { agents } : {}),
   };
+}
+
+function byClass({
+  classes: [high, normal, background],
+}: WaitLine): Readonly<Record<Priority, number>> {
+  return { high: high.size, normal: normal.size, background: background.size };
+}
+
+function keptView({ rank, above, kept, forecast }: Kept): KeptView {
+  return {
+    from: CLASSES[rank] ?? 'background',
+    for: above,
+    units: Math.ceil(kept),
+    expected: brief(forecast.mean),
+    spread: brief(Math.sqrt(forecast.variance)),
+  };
+}
+
+/** What is to come of it, and what was; slots are held, not used up. */
+function prospects({ outlook }: Governor, pool: Pool, now: EpochMs, history: boolean) {
+  if (pool.spec.kind === 'concurrent') return {};
+  const forecast = outlook.shownForecastOf(pool, now);
+  const agents = pool.spending.list().map(({ agent, used }) => {
+    const alone = forecast === null ? null : outlook.forecastOfAgent(pool, agent, now);
+    return { agent, used, ...(alone === null ? {} : { forecast: lastingJson(alone) }) };
+  });
+  const points = history ? outlook.historyOf(pool) : [];
+  return {
+    forecast: forecast === null ? null : forecastJson(forecast),
+    ...(agents.length > 0 ? { agents } : {}),
+    ...(history
+      ? { history: points.map(({ at, used }) => [new Date(at).toISOString(), used] as const) }
+      : {}),
+  };
+}
+
+/** Those that are open hold nobody up. */
+function gateView(governor: Governor, gate: Gate, now: EpochMs): PoolView[] {
+  const phase = gate.phase(now);
+  if (phase === 'open') return [];
+  return [{ ...poolView(governor, gate, now), kind: 'gate', limit: null, phase }];
+}
+
+function hiddenView(governor: Governor, limit: HiddenLimit, now: EpochMs): PoolView[] {
+  if (limit.isOver(now)) return [];
+  const view = poolView(governor, limit, now);
+  return [
+    { ...view, kind: 'gate', limit: null, phase: 'limited', rate_per_s: brief(limit.rate(now)) },
+  ];
+}
+
+function outsideView({ rate, batch, units, since }: Outside) {
+  return {
+    rate_per_s: brief(rate),
+    batch: brief(batch),
+    units,
+    since: new Date(since).toISOString(),
+  };
+}
+
+/** Four significant digits. */
+function brief(value: number): number {
+  return Number(value.toPrecision(4));
 }
 
 function providerView(
@@ -80,13 +166,18 @@ function providerView(
   hosts: readonly string[],
   now: EpochMs,
 ): ProviderView {
-  const gate = parts.governor.state.gates.get(`${id}/${GLOBAL}/throttle`);
-  const shut = gate !== undefined && gate.blockedUntil > now;
+  let until = 0;
+  let degraded = false;
+  for (const gate of parts.governor.state.gates.values()) {
+    if (gate.spec.provider !== id || !gate.isOfProvider) continue;
+    degraded ||= gate.strikes > 0;
+    until = Math.max(until, gate.blockedUntil);
+  }
   return {
     id,
     hosts,
-    degraded: gate !== undefined && gate.strikes > 0,
-    throttled_until: shut ? isoOrNull(gate.blockedUntil) : null,
+    degraded,
+    throttled_until: until > now ? isoOrNull(until) : null,
     clock_skew_ms: parts.skew(id),
   };
 }
@@ -106,12 +197,22 @@ function totals(governor: Governor): EngineTotals {
   return {
     throttled: split(governor.totals.throttled),
     events: [...governor.totals.events].map(([type, count]) => ({ type, count })),
-    cost: [],
+    cost: split(governor.totals.cost).map(({ provider, kind, count }) => ({
+      provider,
+      model: kind,
+      micro_usd: count,
+    })),
+    unpriced: split(governor.totals.unpriced).map(({ provider, kind, count }) => ({
+      provider,
+      model: kind,
+      count,
+    })),
     malformed: split(governor.totals.malformed).map(({ provider, kind, count }) => ({
       provider,
       field: kind,
       count,
     })),
+    retries: [...governor.totals.retries].map(([provider, count]) => ({ provider, count })),
     rules_skipped: [...governor.totals.rulesSkipped].map(([rule, count]) => ({ rule, count })),
   };
 }

@@ -1,5 +1,5 @@
-import type { DecisionRecord, PoolReading, RuleReading, Verdict } from './decision.ts';
-import { countText, isSentinel, momentText, nameText, spanText } from './wording.ts';
+import type { DecisionRecord, Ended, PoolReading, RuleReading, Verdict } from './decision.ts';
+import { amountText, countText, isSentinel, momentText, nameText, spanText } from './wording.ts';
 
 /**
  * The decision in a person's words: who asked for what, what came of it, what was known and how old
@@ -11,6 +11,7 @@ export function explainText(record: DecisionRecord): string {
   const parts = [
     askedText(record),
     outcomeText(record, decisive),
+    attemptsText(record),
     knownText(decisive),
     rulesText(decisive),
     costText(record),
@@ -71,9 +72,26 @@ function outcomeText(record: DecisionRecord, verdict: Verdict): string {
     case 'under_way':
     case 'ended':
       return record.decision === 'delay'
-        ? `It waited ${waited} and was then sent${why}.${expectedText(verdict)}`
+        ? `It waited ${waited} and was then sent${why}.${expectedText(verdict)}${turnText(record)}`
         : `It was sent at once: nothing stood in its way.`;
   }
+}
+
+/** Why it went when it did, where it was not simply its turn. */
+function turnText({ verdicts }: DecisionRecord): string {
+  const last = verdicts.at(-1);
+  if (verdicts.length < 2 || last?.decision !== 'pass' || last.reason === null) return '';
+  return ` When it went: ${last.reason}.`;
+}
+
+function attemptsText({ attempts }: DecisionRecord): string {
+  const lines = attempts.map(({ number, at, status }) => {
+    const answer = status === null ? 'refused it' : `refused it with ${String(status)}`;
+    return `  - attempt ${String(number)}: the provider ${answer} at ${momentText(at)}`;
+  });
+  return lines.length === 0
+    ? ''
+    : ['Refused by the provider and tried again:', ...lines].join('\n');
 }
 
 function codeText(verdict: Verdict): string {
@@ -106,25 +124,34 @@ function knownText(verdict: Verdict): string {
 
 function poolText(pool: PoolReading, verdict: Verdict): string {
   const facts: string[] = [];
+  const amount = (value: number): string => amountText(value, pool.unit);
   if (pool.remaining === null) {
     facts.push(
-      pool.limit === null ? 'nothing known yet' : `limit ${countText(pool.limit)}, use not known`,
+      pool.limit === null ? 'nothing known yet' : `limit ${amount(pool.limit)}, use not known`,
     );
   } else {
-    const of = pool.limit === null ? '' : ` of ${countText(pool.limit)}`;
-    facts.push(`${countText(pool.remaining)}${of} left`);
+    const of = pool.limit === null ? '' : ` of ${amount(pool.limit)}`;
+    facts.push(`${amount(pool.remaining)}${of} left`);
   }
   if (pool.held !== null && pool.held > 0) {
-    facts.push(`${countText(pool.held)} held by requests under way`);
+    facts.push(`${amount(pool.held)} held by requests under way`);
   }
   if (pool.reset_in_ms !== null) facts.push(`resets in ${spanText(pool.reset_in_ms)}`);
   if (pool.window_ms !== null) facts.push(`window ${spanText(pool.window_ms)}`);
   if (pool.age_ms !== null) facts.push(`last told ${spanText(pool.age_ms)} before`);
   if (pool.units !== null) {
-    facts.push(`this needed ${pool.sure ? '' : 'an estimated '}${countText(pool.units)}`);
+    const how = pool.unit === 'usd' ? 'at most ' : pool.sure ? '' : 'an estimated ';
+    facts.push(`this needed ${how}${amount(pool.units)}${learnedText(pool)}`);
   }
   const decided = pool.pool === verdict.blocking_pool ? '  <- this decided' : '';
   return `${pool.pool}: ${facts.join('; ')}${decided}`;
+}
+
+/** The provider does not charge what was estimated. */
+function learnedText({ units, estimated }: PoolReading): string {
+  if (units === null || estimated === null || estimated <= 0) return '';
+  const percent = countText(Math.round((100 * units) / estimated));
+  return ` (${percent} % of the ${countText(estimated)} counted: so much its answers showed it to charge)`;
 }
 
 const EFFECTS: Readonly<Record<string, string>> = {
@@ -153,12 +180,19 @@ function rulesText(verdict: Verdict): string {
 }
 
 function costText(record: DecisionRecord): string {
-  if (record.state === 'refused') return 'It cost nothing: it never left this machine.';
+  if (record.state === 'refused') {
+    return record.attempts.length > 0
+      ? 'The provider refused every attempt; by our count none of them cost more than its request.'
+      : 'It cost nothing: it never left this machine.';
+  }
   if (record.state === 'waiting') return '';
   const { ended } = record;
   if (ended === null) return 'It is still under way; what it cost is not settled.';
   const charges = ended.charges
-    .map((c) => `${c.sure ? '' : 'an estimated '}${countText(c.units)} of ${c.pool}`)
+    .map(
+      (c) =>
+        `${c.sure ? '' : 'an estimated '}${amountText(c.units, unitOf(record, c.pool))} of ${c.pool}`,
+    )
     .join(', ');
   const answer = answerText(record);
   const cost = charges === '' ? 'No charge was recorded' : `By our count it was charged ${charges}`;
@@ -166,7 +200,20 @@ function costText(record: DecisionRecord): string {
     ended.input_tokens === null && ended.output_tokens === null
       ? ''
       : ` (${countText(ended.input_tokens ?? 0)} tokens in, ${countText(ended.output_tokens ?? 0)} out)`;
-  return `${answer}\n${cost}${tokens}.${toldText(record)}`;
+  return `${answer}\n${cost}${tokens}.${moneyText(ended)}${toldText(record)}`;
+}
+
+function unitOf(record: DecisionRecord, pool: string): string | null {
+  for (const { pools } of record.verdicts) {
+    for (const one of pools) if (one.pool === pool && one.unit !== null) return one.unit;
+  }
+  return null;
+}
+
+/** Unpriced is not free. */
+function moneyText({ cost_micro_usd: cost, unpriced }: Ended): string {
+  if (unpriced) return '\nIts model is unpriced: what it cost in money is not known.';
+  return cost === null ? '' : `\nIt cost ${amountText(cost, 'usd')}.`;
 }
 
 const ENDINGS: Readonly<Record<string, string>> = {
@@ -212,11 +259,12 @@ function poolRemedies(verdict: Verdict): string[] {
   const pool = verdict.pools.find((p) => p.pool === verdict.blocking_pool);
   if (pool === undefined || pool.units === null) return [];
   if (pool.limit !== null && pool.units > pool.limit) {
-    return [`a smaller request: ${pool.pool} never holds more than ${countText(pool.limit)}`];
+    const most = amountText(pool.limit, pool.unit);
+    return [`a smaller request: ${pool.pool} never holds more than ${most}`];
   }
   if (pool.remaining === null) return [`an answer that tells the state of ${pool.pool}`];
   const missing = pool.units - (pool.remaining - (pool.held ?? 0));
-  return missing > 0 ? [`${countText(missing)} more left in ${pool.pool}`] : [];
+  return missing > 0 ? [`${amountText(missing, pool.unit)} more left in ${pool.pool}`] : [];
 }
 
 function ruleRemedies(verdict: Verdict): string[] {

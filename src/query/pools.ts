@@ -4,12 +4,14 @@ export interface PoolFilter {
   readonly provider?: string;
   readonly identity?: string;
   readonly pool?: string;
+  /** Whether use over time is wanted. */
+  readonly history?: boolean;
 }
 
 /** Sorted by provider, identity, pool and model, so that two readings can be compared. */
 export function listPools(view: EngineView, filter: PoolFilter = {}): readonly PoolView[] {
   return view
-    .pools()
+    .pools(filter.history)
     .filter(
       (pool) =>
         (filter.provider === undefined || pool.provider === filter.provider) &&

@@ -27,7 +27,8 @@ export interface PoolView {
   readonly identity: string;
   readonly model?: string;
   readonly unit: QuotaUnit;
-  readonly kind: PoolKind;
+  /** `gate`: no quota, but something that holds requests up: trouble, or a limit nobody documents. */
+  readonly kind: PoolKind | 'gate';
   /** `null` = not known. */
   readonly limit: Units | null;
   readonly used: Units | null;
@@ -42,18 +43,73 @@ export interface PoolView {
   /** When the provider last spoke of it. */
   readonly observed_at: string | null;
   readonly source: 'observed' | 'documented' | 'policy';
-  /** Requests waiting that draw on it. */
+  /** Requests waiting in its line. */
   readonly queued?: number;
+  /** The same by class; only where there are any. */
+  readonly queued_by?: Readonly<Record<Priority, number>>;
+  /** What is kept from a class for those above it, as it was worked out for its last request. */
+  readonly kept?: readonly KeptView[];
   /** Closed until then because the provider refused or asked to wait. */
   readonly throttled_until?: string | null;
-  /** Who charged what in the current window, most first. */
-  readonly agents?: readonly { readonly agent: string; readonly used: Units }[];
-  /** Seconds until it is exhausted, by quantile; `null` = not before the reset. */
-  readonly forecast?: {
-    readonly p50_s: number | null;
-    readonly p90_s: number | null;
-    readonly p99_s: number | null;
+  /**
+   * What lay idle because estimates set aside more than was then charged: excess × time over what was
+   * charged × the window's length. Only where units are estimated and something was charged.
+   */
+  readonly over_reserved_ratio?: number;
+  /** What is set aside for an estimated unit, as the provider's answers taught; absent before. */
+  readonly charged_ratio?: number;
+  /** Use that was not sent through here; absent while nobody else was noticed. */
+  readonly outside?: {
+    readonly rate_per_s: number;
+    /** How many units come at a time. */
+    readonly batch: Units;
+    /** Certainly used by others in the current window. */
+    readonly units: Units;
+    readonly since: string;
   };
+  /** What a gate does: nobody passes, one tries, more of them step by step, so many a second. */
+  readonly phase?: 'shut' | 'half-open' | 'ramping' | 'limited';
+  /** Requests a second that a hidden limit lets through. */
+  readonly rate_per_s?: number;
+  /** Who charged what in the current window, most first. */
+  readonly agents?: readonly {
+    readonly agent: string;
+    readonly used: Units;
+    /** As if only this agent went on as it does; only of those who ask most. */
+    readonly forecast?: Lasting;
+  }[];
+  /** When it runs out; `null` = nothing was asked of it, or its limit is not known. */
+  readonly forecast?: ForecastView | null;
+  /** Use over about the last window, oldest first; only where it was asked for. */
+  readonly history?: readonly (readonly [at: string, used: Units])[];
+}
+
+export interface KeptView {
+  readonly from: Priority;
+  readonly for: readonly Priority[];
+  readonly units: Units;
+  /** What those above are expected to ask until the reset, and its standard deviation. */
+  readonly expected: Units;
+  readonly spread: Units;
+}
+
+/** Seconds that it lasts at least with probability 50, 90, 99 %; `null` = beyond a year. */
+export interface Lasting {
+  readonly p50_s: number | null;
+  readonly p90_s: number | null;
+  readonly p99_s: number | null;
+}
+
+export interface ForecastView extends Lasting {
+  /** Probability that it runs out before its reset. */
+  readonly p_exhaust: number;
+  /** `p90_s` less the seconds until the reset; `null` where one of them has no end. */
+  readonly margin_s: number | null;
+  /** Units a second, and the variance of the units of one second. */
+  readonly burn_rate: number;
+  readonly burn_variance: number;
+  readonly model: string;
+  readonly as_of: string;
 }
 
 export interface ProviderView {
@@ -96,6 +152,8 @@ export interface PolicyView {
   readonly reserve: readonly JsonObject[];
   readonly agents: readonly JsonObject[];
   readonly rules: readonly JsonObject[];
+  /** Prices that the policy sets; absent when it sets none. */
+  readonly prices?: readonly JsonObject[];
   /** What the loader remarked, e.g. a rule that reads a value not known yet. */
   readonly notices: readonly string[];
   /** Why the file on disk was refused, when it was: the policy above then still rules. */
@@ -112,7 +170,11 @@ export interface EngineTotals {
     readonly model: string;
     readonly micro_usd: MicroUsd;
   }[];
+  /** Requests to models without a price. */
+  readonly unpriced?: readonly Counted<'provider' | 'model'>[];
   readonly rules_skipped?: readonly Counted<'rule'>[];
+  /** Attempts that providers refused and that were made again. */
+  readonly retries?: readonly Counted<'provider'>[];
   /** Rate-limit fields that could not be read. */
   readonly malformed?: readonly (Counted<'provider'> & { readonly field: string })[];
 }
@@ -123,7 +185,8 @@ export type Counted<Label extends string> = Readonly<Record<Label, string>> & {
 
 /** Read side of the engine. Every call is synchronous and answers fresh objects. */
 export interface EngineView {
-  pools(): readonly PoolView[];
+  /** @param history whether use over time is wanted */
+  pools(history?: boolean): readonly PoolView[];
   providers(): readonly ProviderView[];
   queueDepth(): readonly QueueView[];
   /** Requests that are forwarded and not ended. */

@@ -1,4 +1,5 @@
 /** How quantities are put into words for people; every surface that prints text uses these. */
+import { usdText } from '../core/money.ts';
 
 /** `850 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`. */
 export function spanText(ms: number): string {
@@ -26,6 +27,11 @@ export function countText(value: number): string {
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ',');
   const sign = rounded < 0 ? '-' : '';
   return fraction === undefined ? sign + grouped : `${sign}${grouped}.${fraction}`;
+}
+
+/** Micro-USD as `$0.05`; other units as `5,000`. */
+export function amountText(value: number, unit: string | null): string {
+  return unit === 'usd' ? usdText(value) : countText(value);
 }
 
 /** `2026-11-21 01:02:03 UTC` of an RFC 3339 string; what cannot be read is given back as it is. */

@@ -171,6 +171,7 @@ function observationCases(of: ProviderCase): void {
     fc.assert(
       fc.property(response, fc.constantFrom(...claims), (head, claim) => {
         for (const one of provider.observe(head, claim)) checkObservation(one, provider.id);
+        for (const one of provider.refusal?.(head, claim) ?? []) checkObservation(one, provider.id);
       }),
       RUNS,
     );
@@ -194,6 +195,7 @@ function observationCases(of: ProviderCase): void {
       for (const one of provider.observe(exchange.response, claim)) {
         checkObservation(one, provider.id);
       }
+      provider.refusal?.(exchange.response, claim);
       provider.responseTap(exchange.response, claim)?.end(true);
     }
   });

@@ -52,6 +52,38 @@ describe('keys that rotate', () => {
   });
 });
 
+describe('gates of keys that never come back', () => {
+  it('are forgotten, those first whose time has been over for longest', () => {
+    const world = new World([core]);
+    const slow = {
+      kind: 'throttled',
+      class: 'secondary',
+      scope: 'identity',
+      code: 'slow',
+    } as const;
+    const refuse = (credential: string, retryInMs: number): void => {
+      const { key } = world.arrive({ credential });
+      world.head(key, [{ ...slow, retryInMs }], 403);
+      world.end(key);
+    };
+    refuse('banned', 86_400_000);
+    for (let i = 0; i < 4300; i++) {
+      refuse(`k${String(i)}`, 10);
+      world.pass(20);
+    }
+    const { gates } = world.governor.state;
+    expect(gates.size).toBeLessThanOrEqual(4096);
+    expect(kinds(world.arrive({ credential: 'banned', maxWaitMs: 0 }).effects)).toEqual([
+      'respond',
+    ]);
+    const ids = [...gates.keys()];
+    expect([
+      ids.includes('test/cred-k0/throttle'),
+      ids.includes('test/cred-k4299/throttle'),
+    ]).toEqual([false, true]);
+  });
+});
+
 describe('an intent about unknown names', () => {
   it('is answered with them, and recorded with them in the envelope alone', () => {
     const world = new World([core]);

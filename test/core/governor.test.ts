@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/core/observation.ts';
-import { kinds, spec, World } from './world.ts';
+import { DEFAULT_PACING } from '../../src/core/policy/pacing.ts';
+import { EMPTY_POLICY, kinds, spec, World } from './world.ts';
 
 const core = spec('core', { windowMs: 3_600_000 });
 
@@ -109,7 +110,8 @@ describe('a fixed window', () => {
 
 describe('waiting', () => {
   it('is first come, first served within a priority, higher priorities first', () => {
-    const world = new World([core]);
+    const pacing = { ...DEFAULT_PACING, protect: false };
+    const world = new World([core], { policy: { ...EMPTY_POLICY, pacing } });
     const first = world.arrive();
     world.head(first.key, quota(world, 5));
     world.end(first.key);

@@ -149,6 +149,27 @@ describe('reading a request', () => {
     expect(facts.maxTokens).toBeNull();
   });
 
+  const said = (content: unknown): object => ({ messages: [{ role: 'user', content }] });
+  test.each([
+    ['a file', { input: [{ content: [{ type: 'input_file', file_id: 'file-1' }] }] }],
+    ['a file in a chat', said([{ type: 'file', file: { file_id: 'file-1' } }])],
+    ['an item of an earlier answer', { input: [{ type: 'item_reference', id: 'msg_1' }] }],
+    ['a search', { input: 'x', tools: [{ type: 'web_search_preview' }] }],
+    ['a remote tool', { input: 'x', tools: [{ type: 'mcp', server_url: 'https://x.test' }] }],
+  ])('%s weighs more than its bytes show', (_what, body) => {
+    const text = JSON.stringify({ model: 'gpt-4o', ...body });
+    const { bounds } = provider.classify(request('/v1/responses'), text, QUARTER);
+    expect(bounds).toBeDefined();
+    expect(bounds?.inputTokens).toBeUndefined();
+  });
+
+  test('functions of the client, and words that are none of that, do not', () => {
+    const tools = [{ type: 'function', name: 'f', parameters: { type: 'object' } }];
+    const text = JSON.stringify({ model: 'gpt-4o', tools, ...said('"type":"mcp", input_file') });
+    const { bounds } = provider.classify(request('/v1/chat/completions'), text, QUARTER);
+    expect(bounds?.inputTokens).toBeGreaterThan(0);
+  });
+
   test('agrees with JSON.parse on every object', () => {
     const content = fc.oneof(fc.string(), fc.constantFrom('"', '\\', '\\"', '{"model":"x"}', '],'));
     const body = fc.record(

@@ -47,6 +47,7 @@ limits:
         },
       ],
       skipped: [],
+      refused: null,
     });
     const again = limitDraws(LIMIT, subject({ agent: 'c-1' }), NOTHING);
     expect(again.draws[0]?.spec).toBe(first.draws[0]?.spec);
@@ -91,7 +92,7 @@ limits:
     expect(limitDraws(limits, subject(), asking).draws).toMatchObject([{ units, sure }]);
   });
 
-  it('leaves alone what has no such units, and skips dollars visibly', () => {
+  it('leaves alone what has no such units', () => {
     const limits = policy(`
 limits:
   - { id: t, quota: 900 tokens / 1m }
@@ -99,9 +100,29 @@ limits:
 `);
     expect(limitDraws(limits, subject(), NOTHING)).toEqual({
       draws: [],
-      skipped: [{ rule: 'usd', effect: 'skipped', detail: 'cost.usd is not known now' }],
+      skipped: [],
+      refused: null,
     });
     expect(limits.limits[1]?.quota).toBe(20_000_000);
+  });
+
+  it('takes the most that a request can cost, and refuses what has no bound unless told', () => {
+    const text = (unpriced: string) =>
+      policy(`limits: [{ id: usd, quota: 20 usd / 1d${unpriced} }]`);
+    const money = (bound: number | null) => ({ bound, whyNoBound: 'nobody knows' });
+    const known = limitDraws(text(''), subject(), { draws: [], money: money(1234) });
+    expect(known.draws).toMatchObject([{ units: 1234, sure: false }]);
+    const unknown = { draws: [], money: money(null) };
+    expect(limitDraws(text(''), subject(), unknown)).toEqual({
+      draws: [],
+      skipped: [],
+      refused: { rule: 'usd', effect: 'reject', detail: 'nobody knows' },
+    });
+    expect(limitDraws(text(', unpriced: pass'), subject(), unknown)).toEqual({
+      draws: [],
+      skipped: [{ rule: 'usd', effect: 'skipped', detail: 'nobody knows' }],
+      refused: null,
+    });
   });
 
   it('looks at the pools a request draws on, where it names one', () => {

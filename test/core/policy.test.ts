@@ -7,6 +7,8 @@ import { NOON, SUBJECT } from './policy-builder.ts';
 
 const LOW = readings([pool('core', 100, 5000), pool('search', 25, 30)]);
 
+const POOL_REF = { id: 'tokens@1', name: 'tokens' };
+
 describe('evaluate', () => {
   it('passes when nothing matches, without making anything', () => {
     const text = 'rules: [{ id: a, match: { provider: openai }, action: reject }]';
@@ -122,7 +124,13 @@ rules:
       rule: 's',
       perSecond: 2,
       pool: 'tokens@1',
+      units: 50,
+      resetInMs: 60_000,
     });
+    // What is reserved for others is none of it; a part of the rest may go at once.
+    const bursting = text.replace('spread }', 'spread, burst: 10% }');
+    const reserved = readings([state], { pools: [{ ...POOL_REF, units: 50, kept: 3000 }] });
+    expect(judge(bursting, {}, reserved).pace).toMatchObject({ perSecond: 1, burst: 300 });
     const empty = judge(text, {}, readings([pool('tokens', 0, 10, 60)]));
     expect(empty).toMatchObject({ pace: null, deferTo: 'tokens@1', outcome: 'delay' });
   });

@@ -65,21 +65,16 @@ describe('a line', () => {
 
   it('moves on when a large one at its head leaves or is refused', () => {
     for (const how of ['leaves', 'times out']) {
-      const world = knowing(4, 10);
-      const large = world.arrive({
-        path: '/core:9',
-        maxWaitMs: how === 'leaves' ? 90_000 : 62_000,
-      });
-      const small = world.arrive({ path: '/core:1', maxWaitMs: 90_000 });
+      const several = spec('several', { kind: 'concurrent', limit: 10, source: 'policy' });
+      const world = new World([several]);
+      world.arrive({ path: '/several:4' });
+      const large = world.arrive({ path: '/several:9', maxWaitMs: 5000 });
+      const small = world.arrive({ path: '/several:1', maxWaitMs: 90_000 });
       expect([...large.effects, ...small.effects]).toEqual([]);
       if (how === 'leaves') {
         expect(keysOf(world.end(large.key, 'gone'), 'forward')).toEqual([small.key]);
       } else {
-        // A reading moves the reset beyond the large one's patience.
-        world.script.observations = quota(world, 4, 10, 80);
-        world.governor.step(passive(world));
-        const before = world.run(61_900);
-        expect(keysOf(before, 'forward')).toEqual([]);
+        expect(keysOf(world.run(4900), 'forward')).toEqual([]);
         const after = world.run(200);
         expect(keysOf(after, 'respond')).toEqual([large.key]);
         expect(keysOf(after, 'forward')).toEqual([small.key]);
@@ -88,10 +83,10 @@ describe('a line', () => {
   });
 
   it('refuses at once who can never fit any more, and serves those behind', () => {
-    const world = knowing(8, 10);
+    const world = knowing(10, 10);
     const large = world.arrive({ path: '/core:9', maxWaitMs: 90_000 });
     const small = world.arrive({ path: '/core:1', maxWaitMs: 90_000 });
-    world.script.observations = quota(world, 2, 5);
+    world.script.observations = quota(world, 5, 5);
     const effects = [...world.governor.step(passive(world))];
     expect(keysOf(effects, 'respond')).toEqual([large.key]);
     const refused = effects.find((effect) => effect.type === 'respond');
@@ -119,7 +114,7 @@ describe('a line', () => {
     world.head(first.key, told(100, 0));
     world.end(big.key, 'gone');
     const [line] = world.governor.room.lines.values();
-    expect(line?.ahead(2)).toBe(150);
+    expect(line?.units).toBe(150);
     world.end(rest.key, 'gone');
     expect(world.governor.room.lines.size).toBe(0);
   });

@@ -73,6 +73,8 @@ export interface Asking {
   readonly credential?: string;
   readonly priority?: Priority;
   readonly maxWaitMs?: number;
+  readonly method?: string;
+  readonly replayable?: boolean;
 }
 
 export class World {
@@ -123,7 +125,7 @@ export class World {
       at: this.now,
       key,
       head: {
-        method: 'GET',
+        method: asking.method ?? 'GET',
         scheme: 'https',
         host: 'api.test',
         port: 443,
@@ -144,6 +146,7 @@ export class World {
         scope: null,
         estimate: null,
       },
+      ...(asking.replayable === undefined ? {} : { replayable: asking.replayable }),
     };
     return { key, effects: this.took(this.governor.step(input)) };
   }

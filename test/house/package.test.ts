@@ -73,7 +73,7 @@ describe('the package', () => {
       ]),
     );
     const allowed =
-      /^(bin|dist|docs|policies)\/|^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+      /^(bin|dist|docs|policies|scenarios)\/|^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
     expect(packed.filter((path) => !allowed.test(path))).toEqual([]);
     expect(packed.filter((path) => /\.ts$/.test(path) && !path.endsWith('.d.ts'))).toEqual([]);
     expect(packed.filter((path) => /fixtures|\.test\./.test(path))).toEqual([]);

@@ -18,7 +18,7 @@ const REFUSED: readonly (readonly [what: string, text: string, expected: string]
   [
     'an unknown key',
     'rulez: []',
-    'p.yaml:1:1: unknown key `rulez` (known: version, defaults, limits, reserve, agents, rules); did you mean `rules`?',
+    'p.yaml:1:1: unknown key `rulez` (known: version, defaults, limits, reserve, agents, rules, prices, pacing); did you mean `rules`?',
   ],
   [
     'an unknown match key',
@@ -231,14 +231,11 @@ describe('a policy file', () => {
     );
   });
 
-  it('reports names whose values come later, and is accepted', () => {
-    const result = parsePolicy(
-      'p.yaml',
-      'rules:\n  - { id: a, when: 3 > forecast.p90, action: warn }',
-    );
-    expect(result.ok && result.notices.map(problemText)).toEqual([
-      'p.yaml:2:24: `forecast.p90` is not known yet: rule `a` is skipped until then',
-    ]);
+  it('may ask for forecasts, about pools', () => {
+    const text = 'rules:\n  - { id: a, when: 3 > forecast.p90, action: warn }';
+    const result = parsePolicy('p.yaml', text);
+    expect(result.ok && result.notices.map(problemText)).toEqual([]);
+    expect(result.ok && result.policy.rules[0]?.when?.perPool).toBe(true);
   });
 
   it('is identified by a digest of its text', () => {
@@ -403,14 +400,11 @@ describe('a running policy', () => {
   it('is checked before it runs', () => {
     const good = join(folder, 'good.yaml');
     const broken = join(folder, 'broken.yaml');
-    writeFileSync(good, 'rules: [{ id: a, when: cost.usd > 1, action: warn }]');
+    writeFileSync(good, 'rules: [{ id: a, when: forecast.margin > 1, action: warn }]');
     writeFileSync(broken, 'rules:\n  - { id: a, when: pool.remainin > 1, action: warn }');
     expect(policyCheck({ files: [good] })).toEqual({
       exitCode: 0,
-      lines: [
-        `${good}: ok (1 rule)`,
-        `  notice: ${good}:1:24: \`cost.usd\` is not known yet: rule \`a\` is skipped until then`,
-      ],
+      lines: [`${good}: ok (1 rule)`],
     });
     const both = policyCheck({ files: [broken, good, join(folder, 'none.yaml')] });
     expect(both.exitCode).toBe(1);

@@ -214,6 +214,25 @@ test('a delay that passed: how long it waited, what it cost, what the answer sai
   ]);
 });
 
+test('out of turn, and set aside as answers taught: both are said', () => {
+  const draw = [0, 1500, 0, 5000, 5000, 0, 3_600_000, 20, null, 1200];
+  const woke = ['pass', '', 'it was owed its floor share', 900, [draw], -1, null, []];
+  const { record, text } = explain(
+    entry({
+      seq: 100,
+      count: 3,
+      kind: 'decided',
+      data: decided({ 0: 'delay', 1: '', 11: [draw], 14: 12_000, 17: null }),
+    }),
+    entry({ seq: 110, count: 1, kind: 'woke', data: woke, at: T0 + 900 }),
+  );
+  expect(record.verdicts[0]?.pools[0]).toMatchObject({ units: 1500, estimated: 1200 });
+  expectFacts(text, [
+    ' When it went: it was owed its floor share.',
+    'this needed an estimated 1,500 (125 % of the 1,200 counted: so much its answers showed it to charge)',
+  ]);
+});
+
 test('a wait that ended in a refusal keeps the rules and the limit of the first verdict', () => {
   const woke: WokeData = ['reject', 'RL_PROVIDER_DOWN', 'github is down', 9000, [], -1, 30_000, []];
   const { record, text } = explain(

@@ -26,7 +26,11 @@ export function compileAction(source: YamlSource, path: YamlPath, rule: RulePart
       if (!parsed.success) {
         return { ok: false, problems: shapeProblems(source, parsed.error.issues, at) };
       }
-      const { for: forMs, pace } = parsed.data;
+      const { for: forMs, pace, burst } = parsed.data;
+      if (burst !== undefined && pace !== 'spread') {
+        const message = '`burst` goes with `pace: spread`: it is a share of what is left';
+        return { ok: false, problems: [source.problem([...at, 'burst'], message)] };
+      }
       if ((forMs === undefined) === (pace === undefined)) {
         const form = 'write `with: { for: 2s }` or `with: { pace: 10/s }`';
         const message =
@@ -37,7 +41,8 @@ export function compileAction(source: YamlSource, path: YamlPath, rule: RulePart
         return { ok: false, problems: [source.problem(where, message)] };
       }
       if (forMs !== undefined) return { ok: true, action: { kind: 'delay', forMs } };
-      return { ok: true, action: { kind: 'pace', perSecond: pace ?? 'spread' } };
+      const ahead = burst === undefined ? {} : { burst };
+      return { ok: true, action: { kind: 'pace', perSecond: pace ?? 'spread', ...ahead } };
     }
     case 'reject': {
       const parsed = withSchemas.reject.safeParse(given, { reportInput: true });

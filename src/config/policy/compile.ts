@@ -1,5 +1,6 @@
 /** From a policy's parts, each well formed, to what the core evaluates. */
 import { specificity } from '../../core/policy/glob.ts';
+import type { PolicyPrice } from '../../core/money.ts';
 import { compileMatch } from '../../core/policy/match.ts';
 import type {
   Action,
@@ -8,6 +9,7 @@ import type {
   Matcher,
   PolicyAgent,
   PolicyLimit,
+  PolicyPacing,
   PolicyReserve,
   PolicyRule,
   Schedule,
@@ -17,6 +19,8 @@ import type { Problem } from '../problem.ts';
 import type { YamlPath, YamlSource } from '../yaml-source.ts';
 import { compileAction } from './action.ts';
 import { compileCondition } from './condition.ts';
+import { compilePacing, disorder, type PacingParts } from './pacing.ts';
+import { compilePrice } from './prices.ts';
 import { compileSchedule, WEEKDAYS } from './schedule.ts';
 import type {
   DuringParts,
@@ -65,6 +69,8 @@ export class PolicyCompiler {
       agents: this.#agents(parts),
       rules: (parts.rules ?? []).flatMap((rule, i) => this.#rule(['rules', i], rule)),
       onFault: parts.defaults?.on_fault ?? 'skip',
+      ...(parts.prices == null ? {} : { prices: this.#prices(parts.prices) }),
+      ...(parts.pacing == null ? {} : { pacing: this.#pacing(parts.pacing) }),
     } as const satisfies CompiledPolicy;
     this.#reservedInAll(parts.reserve ?? []);
     return policy;
@@ -118,10 +124,9 @@ export class PolicyCompiler {
     if (concurrent && quota.unit !== 'requests') {
       this.#problem(at, `only requests can be concurrent, not ${quota.unit}`);
     }
-    if (quota.unit === 'usd') {
-      this.notices.push(
-        this.#source.problem(at, `\`usd\` is not known yet: limit \`${id}\` is skipped until then`),
-      );
+    if (parts.unpriced !== undefined && quota.unit !== 'usd') {
+      const message = `\`unpriced\` is about money: limit \`${id}\` counts ${quota.unit}`;
+      this.#problem([...path, 'unpriced'], message);
     }
     return [
       {
@@ -132,8 +137,26 @@ export class PolicyCompiler {
         unit: quota.unit,
         windowMs: quota.windowMs ?? 0,
         kind,
+        ...(parts.unpriced === undefined ? {} : { unpriced: parts.unpriced }),
       },
     ];
+  }
+
+  #pacing(parts: PacingParts): PolicyPacing {
+    const pacing = compilePacing(parts);
+    const wrong = disorder(pacing.values);
+    if (wrong !== null) {
+      const { above, below, message } = wrong;
+      const at = parts.values?.[below] === undefined ? above : below;
+      this.#problem(['pacing', 'values', at], message);
+    }
+    return pacing;
+  }
+
+  #prices(entries: NonNullable<PolicyParts['prices']>): PolicyPrice[] {
+    return entries.map((parts, i) =>
+      compilePrice(this.#match(['prices', i, 'match'], parts.match), parts),
+    );
   }
 
   #reserve(path: YamlPath, parts: ReserveParts): PolicyReserve {
@@ -210,7 +233,6 @@ export class PolicyCompiler {
     if (parts.when === undefined) return null;
     const found = conditionOf(this.#source, path, parts.id, parts.when);
     this.problems.push(...found.problems);
-    this.notices.push(...found.notices);
     return found.condition;
   }
 }
@@ -218,7 +240,6 @@ export class PolicyCompiler {
 interface ConditionFound {
   readonly condition: Condition | null;
   readonly problems: readonly Problem[];
-  readonly notices: readonly Notice[];
 }
 
 /** Compiles the condition at `path` and places what is to be said of it. */
@@ -236,12 +257,7 @@ export function conditionOf(
       message: `condition of rule \`${rule}\`: ${message}`,
       ...(suggestion === undefined ? {} : { suggestion }),
     }));
-    return { condition: null, problems, notices: [] };
+    return { condition: null, problems };
   }
-  const notices = result.later.map((name) => ({
-    path: source.path,
-    ...source.within(path, Math.max(0, text.indexOf(name))),
-    message: `\`${name}\` is not known yet: rule \`${rule}\` is skipped until then`,
-  }));
-  return { condition: result.condition, problems: [], notices };
+  return { condition: result.condition, problems: [] };
 }

@@ -12,12 +12,12 @@ import {
   type ConditionFault,
   type Rewrite,
 } from './condition-names.ts';
-import { LATER, VOCABULARY } from './vocabulary.ts';
+import { VOCABULARY } from './vocabulary.ts';
 
 const MAX_CHARS = 2000;
 
 export type ConditionResult =
-  | { readonly ok: true; readonly condition: Condition; readonly later: readonly string[] }
+  | { readonly ok: true; readonly condition: Condition }
   | { readonly ok: false; readonly faults: readonly ConditionFault[] };
 
 /** What the compiled text sees: one variable per path, one more per path for `has()`. */
@@ -135,8 +135,7 @@ function typed(
       return result;
     },
   };
-  const later = reads.filter((path) => LATER.has(path.slice(0, path.indexOf('.'))));
-  return { ok: true, condition, later };
+  return { ok: true, condition };
 }
 
 function failed(offset: number, message: string): ConditionResult {

@@ -1,7 +1,6 @@
 /** The shape of a policy file. What the parts mean together is checked in compile.ts. */
 import { z } from 'zod';
 import type { MatchKey, PartitionDimension } from '../../core/policy/types.ts';
-import type { Priority } from '../../core/units.ts';
 import { likely, nearest } from '../nearest.ts';
 import {
   bad,
@@ -17,9 +16,16 @@ import {
   type Read,
 } from '../scalars.ts';
 import { keys, mayRead, reads } from '../shape.ts';
+import {
+  PRIORITIES,
+  readClasses,
+  readFloor,
+  readFraction,
+  readSwitch,
+  readWorth,
+} from './pacing.ts';
+import { readRate, readTokens } from './prices.ts';
 import { readTimeOfDay, readZone, WEEKDAYS, type Weekday } from './schedule.ts';
-
-export const PRIORITIES = ['high', 'normal', 'background'] as const satisfies readonly Priority[];
 
 export const ACTION_NAMES = ['pass', 'warn', 'delay', 'defer', 'reject'] as const;
 export type ActionName = (typeof ACTION_NAMES)[number];
@@ -138,8 +144,22 @@ const limit = keys({
   per: mayRead(readPer),
   quota: reads(readQuota),
   window: mayRead((value) => readWord(value, WINDOW_KINDS, 'window')),
+  unpriced: mayRead((value) => readWord(value, ['refuse', 'pass'] as const, 'unpriced')),
 });
 export type LimitParts = z.output<typeof limit>;
+
+const price = keys({
+  match: keys({
+    provider: mayRead(readPatterns('provider')),
+    model: mayRead(readPatterns('model')),
+  }),
+  input: reads(readRate),
+  cached_input: mayRead(readRate),
+  output: reads(readRate),
+  request: mayRead(readRate),
+  max_output: mayRead(readTokens),
+  context: mayRead(readTokens),
+});
 
 const reserve = keys({
   id: reads(readId),
@@ -180,6 +200,21 @@ const rule = keys({
 });
 export type RuleParts = z.output<typeof rule>;
 
+const pacing = keys({
+  protect: mayRead(readSwitch),
+  values: keys({
+    high: mayRead(readWorth),
+    normal: mayRead(readWorth),
+    background: mayRead(readWorth),
+  }).nullish(),
+  floor: mayRead(readFloor),
+  spread: keys({
+    when: mayRead(readShare),
+    classes: mayRead(readClasses),
+    burst: mayRead(readFraction),
+  }).nullish(),
+});
+
 export const policySchema = keys({
   version: z.literal(1).optional(),
   defaults: keys({
@@ -191,6 +226,8 @@ export const policySchema = keys({
   reserve: z.array(reserve).nullish(),
   agents: z.array(agent).nullish(),
   rules: z.array(rule).nullish(),
+  prices: z.array(price).nullish(),
+  pacing: pacing.nullish(),
 });
 export type PolicyParts = z.output<typeof policySchema>;
 
@@ -211,7 +248,11 @@ function readDelay(value: unknown): Read<number> {
 export const withSchemas = {
   pass: keys({}),
   warn: keys({}),
-  delay: keys({ for: mayRead(readDelay), pace: mayRead(readPace) }),
+  delay: keys({
+    for: mayRead(readDelay),
+    pace: mayRead(readPace),
+    burst: mayRead(readFraction),
+  }),
   defer: keys({}),
   reject: keys({ retry_after: mayRead(readRetryAfter) }),
 } as const satisfies Readonly<Record<ActionName, z.ZodType>>;

@@ -37,9 +37,6 @@ export const VOCABULARY = {
   time: { hour: 'double', weekday: 'string' },
 } as const satisfies Vocabulary;
 
-/** Groups whose values nothing supplies yet: accepted, and rules that need them are skipped. */
-export const LATER: ReadonlySet<string> = new Set(['forecast', 'cost']);
-
 const groups = new Map<string, ReadonlyMap<string, NameType>>(
   Object.entries(VOCABULARY).map(([group, names]) => [group, new Map(Object.entries(names))]),
 );

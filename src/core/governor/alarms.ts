@@ -1,57 +1,45 @@
 import type { MonoMs } from '../units.ts';
-import { Heap } from './heap.ts';
-import type { WaitLine } from './line.ts';
-import type { LiveRequest } from './request.ts';
+import { IndexedHeap } from './heap.ts';
 
-/** Something to look at at a time: a request (its sleep or deadline ends) or a line. */
-export interface Alarm {
-  readonly at: MonoMs;
-  readonly request: LiveRequest | null;
-  readonly line: WaitLine | null;
+/** Somebody to look at at a time: a request (its sleep or deadline ends) or a line. */
+export interface Sleeper {
+  alarmAt: MonoMs;
+  /** Place among the alarms; −1: none is set. */
+  alarmPlace: number;
 }
 
-/** Alarms that came to nothing stay until their time, or until there are many of them. */
-const FEW = 256;
+/** The one alarm clock of all who wait; each has one alarm, and none that came to nothing stays. */
+export class Alarms<Kind extends Sleeper> {
+  private readonly heap = new IndexedHeap<Kind>((a, b) => a.alarmAt < b.alarmAt, place);
 
-/** The one alarm clock of all who wait. */
-export class Alarms {
-  private readonly heap = new Heap<Alarm>((a, b) => a.at < b.at);
-  private sweepAbove = FEW;
-
-  forRequest(request: LiveRequest, at: MonoMs): void {
-    this.push({ at, request, line: null });
+  get size(): number {
+    return this.heap.size;
   }
 
-  forLine(line: WaitLine, at: MonoMs): void {
-    this.push({ at, request: null, line });
+  set(sleeper: Kind, at: MonoMs): void {
+    sleeper.alarmAt = at;
+    if (sleeper.alarmPlace < 0) this.heap.push(sleeper);
+    else this.heap.moveAt(sleeper.alarmPlace);
   }
 
-  private push(alarm: Alarm): void {
-    this.heap.push(alarm);
-    if (this.heap.size <= this.sweepAbove) return;
-    this.heap.keep(isDue);
-    this.sweepAbove = Math.max(FEW, 2 * this.heap.size);
+  remove(sleeper: Kind): void {
+    if (sleeper.alarmPlace >= 0) this.heap.removeAt(sleeper.alarmPlace);
   }
 
   /** When the next one goes off, or `null`. */
   next(): MonoMs | null {
-    for (;;) {
-      const first = this.heap.peek();
-      if (first === undefined) return null;
-      if (isDue(first)) return first.at;
-      this.heap.pop();
-    }
+    return this.heap.peek()?.alarmAt ?? null;
   }
 
   /** Takes out one that goes off by then. */
-  take(by: MonoMs): Alarm | null {
-    const at = this.next();
-    return at === null || at > by ? null : (this.heap.pop() ?? null);
+  take(by: MonoMs): Kind | null {
+    const first = this.heap.peek();
+    if (first === undefined || first.alarmAt > by) return null;
+    this.heap.removeAt(first.alarmPlace);
+    return first;
   }
 }
 
-function isDue(alarm: Alarm): boolean {
-  if (alarm.line !== null) return alarm.line.wakeAt === alarm.at;
-  const { request } = alarm;
-  return request !== null && (request.state === 'asleep' || request.state === 'queued');
+function place(sleeper: Sleeper, index: number): void {
+  sleeper.alarmPlace = index;
 }

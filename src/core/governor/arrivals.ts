@@ -12,7 +12,7 @@ import type { DurationMs, Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { drawRows, entryOf, pathOnly, PoolIndex, ruleRows, specRows } from './entries.ts';
 import { takeIn, type Taken } from './intake.ts';
-import { byRule, weigh, type Judgement, type Obstacle } from './judge.ts';
+import { byBudget, byRule, weigh, type Judgement, type Obstacle } from './judge.ts';
 import { Pacers } from './pacers.ts';
 import { refusalOf } from './refusing.ts';
 import type { WaitingRoom } from './waiting-room.ts';
@@ -44,8 +44,9 @@ export class Arrivals {
     const { request } = taken;
     const observing = core.options.mode() === 'observe';
     core.live.set(request.key, request);
+    request.party.asked += 1;
     this.record(considered, input.at, observing ? FLAG_OBSERVE_ONLY : 0);
-    if (observing || judged.verdict === 'pass') room.forward(request, input.at, 'pass');
+    if (observing || judged.verdict === 'pass') room.forward(request, input.at);
     else if (judged.verdict === 'delay') room.admit(request, found, input.at);
     else {
       request.state = 'over';
@@ -64,21 +65,27 @@ export class Arrivals {
     const provider = core.options.provider(input.provider);
     if (provider === undefined) throw new Error(`no provider \`${input.provider}\``);
     const card = core.options.identify(provider.id, input.credential);
-    const taken = takeIn(core.state, input, provider, core.policy, card);
+    const { state, options, policy } = core;
+    const taken = takeIn(state, input, provider, policy, card, options.prices, core.outlook);
     const { request } = taken;
     // Its policy may have replaced a pool that others wait for.
     this.room.settleRegrouping(input.at);
+    if (pacing) this.room.returned(request, input.at);
     const verdict = evaluate(core.policy, taken.subject, taken.readings, input.at.wall);
-    const rules = taken.skipped.length === 0 ? verdict.rules : [...verdict.rules, ...taken.skipped];
+    const rules = withLimits(verdict.rules, taken);
     if (verdict.warnings.length > 0) Object.assign(request, { warnings: verdict.warnings });
     if (verdict.outcome === 'reject') {
       const judged = byRule(verdict, this.resetOf(taken, verdict, input.at));
       return { taken, judged, found: null, verdict, rules };
     }
+    if (taken.refused !== null) {
+      return { taken, judged: byBudget(taken.refused), found: null, verdict, rules };
+    }
     const policyWait = this.policyWait(taken, verdict, input.at);
     request.notBefore = input.at.mono + policyWait.ms;
     const found = this.room.obstacleFor(request, input.at);
-    const judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
+    let judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
+    if (pacing) judged = this.room.ticketed(request, judged, input.at);
     // Whoever is refused takes no slot, or those who retry would keep everybody out for good.
     if (pacing && judged.verdict !== 'reject') this.takeSlots(verdict, input.at);
     return { taken, judged, found, verdict, rules };
@@ -157,6 +164,13 @@ export class Arrivals {
       entryOf('decided', request.seq, count, at.wall, request.seq, request.who, index.ids, data),
     );
   }
+}
+
+/** What the rules found, and the limits that could not be counted. */
+function withLimits(found: readonly RuleFinding[], taken: Taken): readonly RuleFinding[] {
+  const { skipped, refused } = taken;
+  if (skipped.length === 0 && refused === null) return found;
+  return [...found, ...skipped, ...(refused === null ? [] : [refused])];
 }
 
 function ruleReason(finding: RuleFinding): string {

@@ -2,12 +2,24 @@ import type { EndedInput, HeadInput, PassiveInput, TappedInput } from '../engine
 import { endedCount, observedCount } from '../ledger/expand.ts';
 import type { EndedData } from '../ledger/layout.ts';
 import type { Observation } from '../observation.ts';
-import type { Pool } from '../quota/pool.ts';
-import { MINUTE, UNKNOWN, type DurationMs, type Instant, type MonoMs } from '../units.ts';
+import type { Hold, Pool } from '../quota/pool.ts';
+import {
+  MINUTE,
+  UNKNOWN,
+  type DurationMs,
+  type Instant,
+  type MicroUsd,
+  type MonoMs,
+} from '../units.ts';
+import { tellDrift } from './drift.ts';
 import type { Core } from './engine.ts';
 import { entryOf, PoolIndex } from './entries.ts';
+import type { UnitsOf } from './fair-share.ts';
+import { paceOf } from './gates.ts';
 import { observedData, type Observed } from './observing.ts';
-import type { LiveRequest } from './request.ts';
+import { waitedUntil, type LiveRequest } from './request.ts';
+import { Retries } from './retries.ts';
+import { costOf, finalCharges, tokensOf } from './settling.ts';
 import type { Flight } from './state.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 
@@ -18,11 +30,13 @@ const SWEEP_EVERY_MS: DurationMs = MINUTE;
 export class Course {
   private readonly core: Core;
   private readonly room: WaitingRoom;
+  private readonly retries: Retries;
   private sweptAt: MonoMs = 0;
 
   constructor(core: Core, room: WaitingRoom) {
     this.core = core;
     this.room = room;
+    this.retries = new Retries(core, room);
   }
 
   head(input: HeadInput): void {
@@ -31,15 +45,52 @@ export class Course {
     request.status = input.head.status;
     const observations = request.provider.observe(input.head, request.claim);
     const { status, date } = input.head;
-    this.observe(request, observations, 'head', status, date, input.at);
+    const refused = request.replayable && status >= 400;
+    if (!refused || !this.retried(request, observations, input)) {
+      this.observe(request, observations, 'head', status, date, input.at);
+    }
     this.expire(input.at);
+  }
+
+  /** A refusal that may be retried is observed here, whether it then is or not; false: it may not. */
+  private retried(
+    request: LiveRequest,
+    observations: readonly Observation[],
+    input: HeadInput,
+  ): boolean {
+    const { core, retries } = this;
+    const { at, head } = input;
+    const told = retries.refusal(request, observations, input);
+    if (told === null) return false;
+    const { state } = core;
+    const { party, sentWall } = request;
+    const observed = observedData(
+      state,
+      party,
+      told,
+      'head',
+      head.status,
+      sentWall,
+      head.date,
+      at.wall,
+      paceOf(request, told, at.mono),
+    );
+    if (observed === null || !retries.fits(request, observed, at)) return false;
+    const holds = state.flights.get(request.seq)?.holds ?? [];
+    this.recordObserved(observed, request, at);
+    tellDrift(core, observed.pools, at.wall);
+    this.room.settleRegrouping(at);
+    request.refusalTold = !retries.again(request, at);
+    this.drain(holds, observed, at);
+    return true;
   }
 
   tapped(input: TappedInput): void {
     const request = this.core.live.get(input.key);
     if (request === undefined) return;
     if (input.usage !== null) request.usage = input.usage;
-    this.observe(request, input.observations, 'tap', request.status, null, input.at);
+    const told = request.refusalTold ? input.observations.filter(isNews) : input.observations;
+    this.observe(request, told, 'tap', request.status, null, input.at);
   }
 
   private observe(
@@ -60,11 +111,17 @@ export class Course {
       request.sentWall,
       date,
       at.wall,
+      paceOf(request, observations, at.mono),
     );
     if (observed === null) return;
     const holds = core.state.flights.get(request.seq)?.holds ?? [];
     this.recordObserved(observed, request, at);
+    tellDrift(core, observed.pools, at.wall);
     this.room.settleRegrouping(at);
+    this.drain(holds, observed, at);
+  }
+
+  private drain(holds: readonly Hold[], observed: Observed, at: Instant): void {
     for (const hold of holds) this.room.drainPool(hold.pool, at);
     this.drainNamed(observed, at);
   }
@@ -104,7 +161,7 @@ export class Course {
     const { state } = request;
     if (state === 'over') return;
     if (state === 'asleep' || state === 'queued') {
-      request.waitedMs = Math.round(input.at.mono - request.arrivedMono);
+      request.waitedMs = waitedUntil(request, input.at);
       room.abandon(request, input.at);
     } else request.state = 'over';
     const flight = core.state.flights.get(request.seq);
@@ -121,10 +178,20 @@ export class Course {
       tokensOf(request),
       input.error ?? '',
       charged ? finalCharges(request, flight, index) : [],
+      ...this.costs(request, charged),
     ];
     const holds = flight?.holds ?? [];
     this.recordEnded(request, data, index, input.at);
+    if (request.charges !== null) room.settled(request, trueUnits(data, index, charged));
     if (room.lines.size > 0) for (const hold of holds) room.drainPool(hold.pool, input.at);
+  }
+
+  /** The last member of its ending, where it has one. */
+  private costs(request: LiveRequest, charged: boolean): [cost?: MicroUsd | null] {
+    const cost = charged ? costOf(request) : undefined;
+    if (cost === undefined) return [];
+    this.core.totals.spend(request.claim, cost);
+    return [cost];
   }
 
   private recordEnded(
@@ -190,6 +257,7 @@ export class Course {
         observed.data,
       ),
     );
+    tellDrift(core, observed.pools, at);
     room.settleRegrouping(input.at);
     this.drainNamed(observed, input.at);
   }
@@ -236,41 +304,15 @@ export class Course {
   }
 }
 
-function tokensOf(request: LiveRequest): EndedData[6] {
-  const { usage } = request;
-  if (usage === null) return null;
-  return [usage.inputTokens, usage.cachedTokens, usage.outputTokens, usage.reasoningTokens];
+/** What a content says of a refusal that its head had told: only that waiting does not help. */
+function isNews(one: Observation): boolean {
+  return one.kind !== 'throttled' || one.class === 'never';
 }
 
-/** What each pool still held is charged: real usage where the provider told it, else the estimate. */
-function finalCharges(
-  request: LiveRequest,
-  flight: Flight | undefined,
-  index: PoolIndex,
-): [number, number][] {
-  const charges: [number, number][] = [];
-  for (const hold of flight?.holds ?? []) {
-    // Concurrency is held, not spent.
-    if (hold.units === 0 || hold.pool.spec.kind === 'concurrent') continue;
-    const units = hold.open
-      ? (hold.charged ?? usedUnits(request, hold.pool) ?? hold.units)
-      : hold.units;
-    charges.push([index.of(hold.pool.id), units]);
-  }
-  return charges;
-}
-
-function usedUnits(request: LiveRequest, pool: Pool): number | null {
-  const { usage } = request;
-  if (usage === null) return null;
-  switch (pool.spec.unit) {
-    case 'tokens':
-      return usage.inputTokens + usage.outputTokens;
-    case 'input_tokens':
-      return usage.inputTokens;
-    case 'output_tokens':
-      return usage.outputTokens;
-    default:
-      return null;
-  }
+/** What was charged in the end; slots are held, not charged, and count as they were taken. */
+function trueUnits(data: EndedData, index: PoolIndex, charged: boolean): UnitsOf {
+  return (pool, estimated) => {
+    if (!charged) return 0;
+    return data[8].find(([place]) => index.ids[place] === pool.id)?.[1] ?? estimated;
+  };
 }

@@ -2,14 +2,20 @@ import type { Effect, Engine, Input } from '../engine.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { GLOBAL, type Instant, type MonoMs, type Seq } from '../units.ts';
 import { Arrivals } from './arrivals.ts';
+import { setBack, wasSetBack } from './clock.ts';
 import { Course } from './course.ts';
 import { entryOf } from './entries.ts';
 import { evolve } from './evolve.ts';
+import { FROM_HISTORY } from './demand.ts';
 import { Intents } from './intents.ts';
 import { NumberTable } from './number-table.ts';
 import type { EngineOptions } from './options.ts';
+import { Outlook } from './outlook.ts';
+import { ForecastDemand } from './outlook-demand.ts';
+import { tellForecasts, tellLastForecasts } from './outlook-telling.ts';
 import type { LiveRequest } from './request.ts';
 import { EngineState } from './state.ts';
+import { Protection } from './protection.ts';
 import { Totals } from './totals.ts';
 import { WaitingRoom } from './waiting-room.ts';
 
@@ -22,6 +28,10 @@ export interface Core {
   readonly live: NumberTable<LiveRequest>;
   readonly effects: Effect[];
   policy: EngineOptions['policy'];
+  /** What is kept for classes above. */
+  readonly protection: Protection;
+  /** What is to come of every pool. */
+  readonly outlook: Outlook;
   /** Makes the entry real: folds it, has it written, counts its events. */
   record(entry: Entry): void;
 }
@@ -37,6 +47,8 @@ export class Governor implements Engine, Core {
   readonly live = new NumberTable<LiveRequest>();
   readonly effects: Effect[] = [];
   policy: EngineOptions['policy'];
+  readonly protection: Protection;
+  readonly outlook: Outlook;
   readonly room: WaitingRoom;
   /** The newest entry of what a provider told, for whoever handed it in. */
   lastObserved: Entry | null = null;
@@ -44,10 +56,18 @@ export class Governor implements Engine, Core {
   private readonly course: Course;
   private readonly intents: Intents;
 
-  constructor(options: EngineOptions, state: EngineState = new EngineState()) {
+  /** @param outlook over that state; after a restart one that recalls what was asked before */
+  constructor(
+    options: EngineOptions,
+    state: EngineState = new EngineState(),
+    outlook: Outlook = new Outlook(state),
+  ) {
     this.options = options;
     this.policy = options.policy;
     this.state = state;
+    this.outlook = outlook;
+    const demand = new ForecastDemand((offered) => outlook.classesOf(offered));
+    this.protection = new Protection(this, options.demand === 'estimate' ? FROM_HISTORY : demand);
     this.room = new WaitingRoom(this);
     this.arrivals = new Arrivals(this, this.room);
     this.course = new Course(this, this.room);
@@ -67,6 +87,7 @@ export class Governor implements Engine, Core {
 
   record(entry: Entry): void {
     evolve(this.state, entry);
+    this.outlook.take(entry);
     this.totals.count(entry);
     if (entry.kind === 'observed') this.lastObserved = entry;
     this.effects.push({ type: 'append', entry });
@@ -74,6 +95,7 @@ export class Governor implements Engine, Core {
 
   step(input: Input): readonly Effect[] {
     this.effects.length = 0;
+    if (wasSetBack(this.state, input.at.wall)) this.setClockBack(input.at);
     switch (input.type) {
       case 'arrived':
         this.arrivals.arrived(input);
@@ -104,11 +126,25 @@ export class Governor implements Engine, Core {
         this.note(input.event, input.at, input, input.payload);
         break;
       case 'closing':
-        this.room.close(input.at);
+        this.room.shutDown(input.at);
+        this.outlook.catchUp();
+        tellLastForecasts(this, input.at);
         break;
     }
     this.room.settleRegrouping(input.at);
+    if (input.type === 'arrived') {
+      // Whoever just came is not kept waiting for it: something else follows, unless he is refused.
+      if (this.effects.at(-1)?.type !== 'respond') return this.effects;
+      this.outlook.catchUp();
+    }
+    if (input.at.wall >= this.outlook.dueAt) tellForecasts(this, input.at);
     return this.effects;
+  }
+
+  private setClockBack(at: Instant): void {
+    setBack(this, at);
+    this.room.forgetTickets();
+    this.room.regroup();
   }
 
   private adopt(policy: EngineOptions['policy'], at: Instant): void {
@@ -147,6 +183,7 @@ export class Governor implements Engine, Core {
   /** Settles what was in flight when the last process died: nobody knows what it was charged. */
   settleLost(at: Instant): number {
     this.effects.length = 0;
+    if (wasSetBack(this.state, at.wall)) this.setClockBack(at);
     return this.course.settleLost(at);
   }
 }

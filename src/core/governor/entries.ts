@@ -31,22 +31,28 @@ export class PoolIndex {
   }
 }
 
+const USD: readonly ['usd'] = ['usd'];
+const NO_UNIT: readonly [] = [];
+
 /** Readings of every pool the request draws on, as they are before anything is set aside. */
 export function drawRows(draws: readonly PoolDraw[], index: PoolIndex, now: EpochMs): DrawRow[] {
   const rows: DrawRow[] = [];
   for (const draw of draws) {
     const { pool, sure } = draw;
     const figures = pool.figures(now);
+    const units = unitsFor(draw);
+    const learned = !sure && pool.charging !== null && units !== draw.units;
     const limit = figures.limit === Infinity ? null : figures.limit;
     rows.push([
       index.of(pool.id),
-      unitsFor(draw),
+      units,
       sure ? 1 : 0,
       limit,
       figures.remaining,
       figures.reserved,
       figures.resetAt === null ? null : Math.max(0, figures.resetAt - now),
       figures.observedAt === null ? null : Math.max(0, now - figures.observedAt),
+      ...(learned ? ([null, draw.units] as const) : pool.spec.unit === 'usd' ? USD : NO_UNIT),
     ]);
   }
   return rows;

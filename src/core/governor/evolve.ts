@@ -8,6 +8,7 @@ import {
   ACCOUNT_PREFIX,
   FLAG_INTENT,
   FLAG_OBSERVE_ONLY,
+  RETRIED,
   type DecidedData,
   type DrawRow,
   type EndedData,
@@ -15,18 +16,33 @@ import {
   type SpecRow,
   type WokeData,
 } from '../ledger/layout.ts';
+import { Excess } from '../quota/excess.ts';
+import { FixedWindowPool } from '../quota/fixed.ts';
 import { Gate } from '../quota/gate.ts';
+import { HiddenLimit } from '../quota/hidden.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import type { EpochMs } from '../units.ts';
+import { evolveClock } from './clock.ts';
+import { COUNTED } from './demand-comebacks.ts';
 import { partitionIn } from './entries.ts';
+import {
+  estimateAnswered,
+  estimateOver,
+  estimateSent,
+  heldTooLarge,
+  refusedAsTooLarge,
+} from './estimates-charged.ts';
 import { evolveRegistry } from './registry.ts';
+import { RANK } from './request.ts';
 import type { EngineState, Flight } from './state.ts';
+import { countFailure, openGates, throttled } from './trouble.ts';
 
 /** Weight of the newest answer in the learned bytes-to-tokens ratio. */
 const RATIO_WEIGHT = 0.2;
 
 export function evolve(state: EngineState, entry: Entry): void {
   state.nextSeq = Math.max(state.nextSeq, entry.seq + entry.count);
+  state.newestAt = entry.at;
   switch (entry.kind) {
     case 'decided':
       return decided(state, entry, entry.data as unknown as DecidedData);
@@ -38,18 +54,35 @@ export function evolve(state: EngineState, entry: Entry): void {
       return ended(state, entry, entry.data as unknown as EndedData);
     case 'event':
       makePools(state, entry, (entry.data[2] ?? []) as unknown as readonly SpecRow[]);
+      if (entry.data[0] === 'drift_detected') driftTold(state, entry);
+      if (entry.data[0] === 'alert_raised') evolveClock(state, entry);
       return evolveRegistry(state.registry, entry);
   }
+}
+
+function driftTold(state: EngineState, entry: Entry): void {
+  const { units } = entry.data[1] as unknown as { readonly units: number };
+  poolAt(state, entry, 0)?.outside?.reported(units, entry.at);
 }
 
 function decided(state: EngineState, entry: Entry, data: DecidedData): void {
   makePools(state, entry, data[18]);
   if ((data[16] & FLAG_INTENT) !== 0) return;
+  const rank = state.comebacks.returned(entry, data[11]) ? COUNTED : RANK[data[8]];
   if (data[0] === 'pass' || (data[16] & FLAG_OBSERVE_ONLY) !== 0) {
-    launch(state, entry, data[11], data[15]?.[0] ?? 0, data[7]);
-  } else if (data[0] === 'delay') {
+    launch(state, entry, data[11], data[15]?.[0] ?? 0, data[7], data[4], rank);
+    return;
+  }
+  // What a rule refuses, or what never fits, takes nothing of a quota, now or later.
+  if (data[0] === 'reject' && (data[17] === null || data[1] === 'RL_RULE')) {
+    if (data[1] === 'RL_TOO_LARGE') heldTooLarge(state, entry, data);
+    return;
+  }
+  for (const draw of data[11]) poolAt(state, entry, draw[0])?.asked(rank, draw[1], entry.at);
+  if (data[0] === 'reject') state.comebacks.refused(entry, data[11], data[17]);
+  else {
     // Its model and input size are needed when it wakes.
-    state.flights.set(entry.request, flightOf(entry, [], data[15]?.[0] ?? 0, data[7], 0));
+    state.flights.set(entry.request, flightOf(entry, [], data[15]?.[0] ?? 0, data[7], data[4], 0));
   }
 }
 
@@ -57,9 +90,11 @@ function woke(state: EngineState, entry: Entry, data: WokeData): void {
   makePools(state, entry, data[7]);
   const waiting = state.flights.get(entry.request);
   if (data[0] === 'pass') {
-    launch(state, entry, data[4], waiting?.inputBytes ?? 0, waiting?.model ?? '');
+    const { inputBytes = 0, model = '', host = '' } = waiting ?? {};
+    launch(state, entry, data[4], inputBytes, model, host, COUNTED);
   } else {
     state.flights.delete(entry.request);
+    state.comebacks.refused(entry, data[4], data[6]);
   }
 }
 
@@ -69,13 +104,25 @@ function launch(
   draws: readonly DrawRow[],
   inputBytes: number,
   model: string,
+  host: string,
+  rank: number,
 ): void {
+  if (state.hidden.size > 0) state.forgetHidden(entry.at);
   const holds: Hold[] = [];
   for (const draw of draws) {
     const pool = poolAt(state, entry, draw[0]);
-    if (pool !== null) holds.push(pool.hold(draw[1], entry.at));
+    if (pool === null) continue;
+    if (pool instanceof HiddenLimit) {
+      pool.take(entry.at);
+      continue;
+    }
+    pool.asked(rank, draw[1], entry.at);
+    holds.push(pool.hold(draw[1], entry.at));
+    if (draw[2] !== 0) continue;
+    estimateSent(entry, pool, draw);
+    if (inputBytes === 0) pool.unexplained(entry.at);
   }
-  state.flights.set(entry.request, flightOf(entry, holds, inputBytes, model, entry.at));
+  state.flights.set(entry.request, flightOf(entry, holds, inputBytes, model, host, entry.at));
 }
 
 function flightOf(
@@ -83,12 +130,14 @@ function flightOf(
   holds: Hold[],
   inputBytes: number,
   model: string,
+  host: string,
   sentAt: EpochMs,
 ): Flight {
   return {
     seq: entry.request,
     provider: entry.who.provider,
     identity: entry.who.identity,
+    host,
     sentAt,
     holds,
     inputBytes,
@@ -109,25 +158,24 @@ function observed(state: EngineState, entry: Entry, data: ObservedData): void {
   }
   makePools(state, entry, data[8]);
   const flight = state.flights.get(entry.request) ?? null;
-  const seen = readQuotas(state, entry, data);
   const at = seenAt(entry, data);
+  // What it cost is known before what is left is read, lest its own cost be taken for somebody else's.
   for (const [index, units] of data[6]) charge(state, entry, flight, index, units, at);
-  if (flight !== null && data[0] === 'head') settleAnswered(entry, flight, seen, data[1]);
-  for (const row of data[5]) throttle(state, entry, data, row);
+  const seen = readQuotas(state, entry, data);
+  if (flight !== null && data[0] === 'head') {
+    estimateAnswered(entry, flight, data);
+    settleAnswered(entry, flight, seen, data[1]);
+  }
+  for (const row of data[5]) {
+    throttled(state, entry, data, row);
+    if (flight !== null) refusedAsTooLarge(state, entry, flight, row);
+  }
   if (flight !== null && data[5].length === 0) openGates(flight, data[1]);
 }
 
 /** When the provider said it: what was seen elsewhere is told later than it was seen. */
 function seenAt(entry: Entry, data: ObservedData): EpochMs {
   return data[0] === 'passive' ? Math.min(data[2], entry.at) : entry.at;
-}
-
-/** An answer that is no refusal shows that the trouble behind a gate is over. */
-function openGates(flight: Flight, status: number): void {
-  if (status === 0 || status >= 400) return;
-  for (const { pool } of flight.holds) {
-    if (pool instanceof Gate) pool.passed(flight.sentAt);
-  }
 }
 
 function readQuotas(state: EngineState, entry: Entry, data: ObservedData): Set<Pool> | null {
@@ -175,6 +223,10 @@ function settle(entry: Entry, hold: Hold, units: number, seen: boolean, answered
   const pool = hold.pool;
   pool.settle(hold, units, entry.at, seen, answered);
   if (pool.spec.kind === 'concurrent') return;
+  if (pool.spec.unit !== 'requests' && pool.windowMs !== null) {
+    const lasted = entry.at - hold.at;
+    (pool.excess ??= new Excess()).add(hold.units, units, lasted, entry.at, pool.windowMs);
+  }
   pool.spending.add(entry.who.agent, units, entry.at, pool.windowMs);
 }
 
@@ -190,52 +242,43 @@ function charge(
   if (pool === null) return;
   const hold = flight?.holds.find((held) => held.pool === pool);
   if (flight !== null && hold !== undefined) {
-    if (hold.open) hold.charged = units;
+    hold.pool.charge(hold, units);
     return;
   }
   if (units > 0) pool.settle(pool.hold(units, at), units, at, false);
 }
 
-function throttle(
-  state: EngineState,
-  entry: Entry,
-  data: ObservedData,
-  row: ObservedData[5][number],
-): void {
-  const [, , index, , code, until, hopeless] = row;
-  const id = entry.pools[index];
-  if (until <= 0 || id === undefined) return;
-  // Old news of a refusal that is over by now.
-  if (data[0] === 'passive' && until <= entry.at) return;
-  const pool = state.pools.get(id);
-  if (pool !== undefined) pool.block(until, code);
-  else {
-    state.gateById(entry.who.provider, id).shut(until, code, hopeless === 1);
-    state.forgetGates(entry.at);
-  }
-}
-
 function ended(state: EngineState, entry: Entry, data: EndedData): void {
   const flight = state.flights.get(entry.request);
   if (flight === undefined) return;
-  state.flights.delete(entry.request);
+  // An attempt is over, its request is not: its model and input size are needed when it wakes.
+  if (data[0] === RETRIED) state.flights.set(flight.seq, { ...flight, holds: [], sentAt: 0 });
+  else state.flights.delete(entry.request);
   const sent = data[0] !== 'unreachable' && data[0] !== 'gone';
   const charges = new Map<Pool, number>();
   for (const [index, units] of data[8]) {
     const pool = poolAt(state, entry, index);
     if (pool !== null) charges.set(pool, units);
   }
+  if (sent) openGates(flight, data[1]);
+  estimateOver(flight, sent);
+  countFailure(state, entry, flight, data);
   for (const hold of flight.holds) {
     if (!hold.open) continue;
     if (!sent) hold.pool.release(hold);
     else
       settle(entry, hold, charges.get(hold.pool) ?? hold.charged ?? hold.units, false, data[1] > 0);
   }
-  if (sent) openGates(flight, data[1]);
   const tokens = data[6];
   if (tokens !== null && tokens[0] > 0 && flight.inputBytes > 0 && flight.model !== '') {
     learnRatio(state, `${flight.provider}|${flight.model}`, tokens[0] / flight.inputBytes);
   }
+  // What was cut short says nothing of how long answers are.
+  if (tokens !== null && flight.model !== '' && data[0] === 'complete') {
+    state.outputs.learn(flight.provider, flight.model, entry.who.agent, tokens[2]);
+  }
+  const cost = data[9] ?? 0;
+  if (cost > 0) state.spent.add(entry.who.agent, cost, entry.at);
 }
 
 function learnRatio(state: EngineState, key: string, sample: number): void {
@@ -246,15 +289,28 @@ function learnRatio(state: EngineState, key: string, sample: number): void {
 
 function poolAt(state: EngineState, entry: Entry, index: number): Pool | null {
   const id = entry.pools[index];
-  return id === undefined ? null : (state.pools.get(id) ?? state.gates.get(id) ?? null);
+  return id === undefined
+    ? null
+    : (state.pools.get(id) ?? state.gates.get(id) ?? state.hidden.get(id) ?? null);
 }
 
 /** Pools first met in this entry, and those whose terms a new policy changed. */
 function makePools(state: EngineState, entry: Entry, specs: readonly SpecRow[]): void {
   for (const row of specs) {
     const id = entry.pools[row[0]];
-    if (id !== undefined) state.confirm(state.adopt(id, specOf(id, row)), entry.at);
+    if (id === undefined) continue;
+    const pool = state.adopt(id, specOf(id, row));
+    const told = entry.kind === 'observed' && !pool.recorded;
+    if (told && pool instanceof FixedWindowPool) pool.strays += alive(state, pool);
+    state.confirm(pool, entry.at);
   }
+}
+
+/** Requests that set nothing aside in a pool that an answer told of, for nobody had heard of it. */
+function alive(state: EngineState, { spec }: Pool): number {
+  let count = 0;
+  for (const flight of state.flights.values()) if (flight.provider === spec.provider) count += 1;
+  return count;
 }
 
 function specOf(id: string, row: SpecRow): PoolSpec {

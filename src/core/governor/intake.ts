@@ -1,17 +1,21 @@
 /** From an arrived input to a request with its claim, party and draws. */
 import type { Claim, Draw } from '../claim.ts';
 import type { ArrivedInput } from '../engine.ts';
+import type { PriceBook } from '../money.ts';
 import { agentSettings } from '../policy/agents.ts';
-import { limitDraws } from '../policy/limits.ts';
-import { NO_COST, NO_FORECAST, type PoolRef, type Readings } from '../policy/readings.ts';
+import { limitDraws, type Asking } from '../policy/limits.ts';
+import type { Readings } from '../policy/readings.ts';
 import { reserveShare } from '../policy/reserve.ts';
-import type { CompiledPolicy, ConditionEnv, RuleFinding, Subject } from '../policy/types.ts';
+import type { CompiledPolicy, RuleFinding, Subject } from '../policy/types.ts';
 import type { Provider } from '../provider.ts';
-import { gateId } from '../quota/gate.ts';
 import type { Pool } from '../quota/pool.ts';
-import { GLOBAL, UNKNOWN, type EpochMs, type Priority } from '../units.ts';
+import { UNKNOWN, type Priority } from '../units.ts';
 import { pathOnly } from './entries.ts';
+import { likelyUse } from './estimates.ts';
+import { RequestMoney } from './expenses.ts';
 import type { IdentityCard } from './options.ts';
+import type { Outlook } from './outlook.ts';
+import { RequestReadings } from './request-readings.ts';
 import { RANK, type LiveRequest, type PoolDraw } from './request.ts';
 import type { EngineState, Party } from './state.ts';
 
@@ -21,6 +25,8 @@ export interface Taken {
   readonly readings: Readings;
   /** Limits of the policy that could not be counted. */
   readonly skipped: readonly RuleFinding[];
+  /** A limit of the policy that refuses it, because what it costs has no bound. */
+  readonly refused: RuleFinding | null;
   /** Pools met for the first time. */
   readonly made: readonly Pool[];
 }
@@ -31,26 +37,21 @@ export function takeIn(
   provider: Provider,
   policy: CompiledPolicy,
   card: IdentityCard,
+  book?: PriceBook,
+  outlook: Outlook | null = null,
 ): Taken {
   const claim = asClaimed(provider.classify(input.head, input.body, state), input);
   const party = state.party(provider.id, card.id, card.account);
   const settings = agentSettings(policy, input.agent);
   const priority = effectivePriority(input.asked.priority, settings.priority, policy);
   const scope = input.asked.scope ?? claim.scope;
-  const subject: Subject = {
-    provider: provider.id,
-    agent: input.agent,
-    identity: card.id,
-    workload: input.workload,
-    scope,
-    priority,
-    method: input.head.method,
-    host: input.head.host,
-    path: pathOnly(input.head),
-    model: claim.model ?? '',
-  };
+  const subject = subjectOf(provider.id, input, claim, card, scope, priority);
   const made: Pool[] = [];
-  const { draws, skipped } = drawsFor(state, party, claim, policy, subject, made);
+  // Most requests name no model, and cost nothing but quota.
+  const money =
+    claim.model === undefined ? null : new RequestMoney(claim, policy, book, input.at.wall);
+  const found = drawsFor(state, party, claim, policy, subject, money, made);
+  const { draws, skipped, refused } = found;
   const maxWaitMs = input.asked.maxWaitMs ?? policy.defaults.maxWaitMs;
   const request: LiveRequest = {
     key: input.key,
@@ -78,28 +79,69 @@ export function takeIn(
     draws,
     line: null,
     lineUnits: 0,
+    flow: null,
+    place: -1,
+    cost: 0,
+    charges: null,
+    promise: null,
+    alarmAt: 0,
+    alarmPlace: -1,
     notBefore: 0,
     sentWall: 0,
     waitedMs: 0,
+    replayable: input.replayable === true,
+    attempts: 1,
+    awayMs: 0,
+    refusalTold: false,
     status: 0,
     usage: null,
+    money,
   };
   const { wall } = input.at;
-  const readings = new RequestReadings(state, request, settings.weight, card.kind, wall);
-  return { request, subject, readings, skipped, made };
+  const readings = new RequestReadings(state, request, settings.weight, card.kind, wall, outlook);
+  return { request, subject, readings, skipped, refused, made };
 }
 
-/** Pools or policy changed while it waits: what it draws on is looked up again. */
+function subjectOf(
+  provider: string,
+  input: ArrivedInput,
+  claim: Claim,
+  card: IdentityCard,
+  scope: string,
+  priority: Priority,
+): Subject {
+  return {
+    provider,
+    agent: input.agent,
+    identity: card.id,
+    workload: input.workload,
+    scope,
+    priority,
+    method: input.head.method,
+    host: input.head.host,
+    path: pathOnly(input.head),
+    model: claim.model ?? '',
+  };
+}
+
+/**
+ * Pools or policy changed while it waits: what it draws on is looked up again.
+ *
+ * @returns a limit that refuses it now, because what it costs has no bound
+ */
 export function redraw(
   state: EngineState,
   request: LiveRequest,
   policy: CompiledPolicy,
   made: Pool[],
-): void {
+): RuleFinding | null {
   const { provider, identity, account } = request.party;
   request.party = state.party(provider, identity, account);
   const { party, claim, subject } = request;
-  request.draws = drawsFor(state, party, claim, policy, subject, made).draws;
+  const { money } = request;
+  const { draws, refused } = drawsFor(state, party, claim, policy, subject, money, made);
+  request.draws = draws;
+  return refused;
 }
 
 function drawsFor(
@@ -108,13 +150,27 @@ function drawsFor(
   claim: Claim,
   policy: CompiledPolicy,
   subject: Subject,
+  money: RequestMoney | null,
   made: Pool[],
-): { readonly draws: PoolDraw[]; readonly skipped: readonly RuleFinding[] } {
-  const own = limitDraws(policy, subject, claim);
+): Pick<Taken, 'skipped' | 'refused'> & { readonly draws: PoolDraw[] } {
+  const own = limitDraws(policy, subject, askingOf(state, claim, policy, subject, money));
   const draws: PoolDraw[] = [];
   addDraws(state, party, claim.draws, policy, subject, draws, made);
   addDraws(state, party, own.draws, policy, subject, draws, made);
-  return { draws, skipped: own.skipped };
+  return { draws, skipped: own.skipped, refused: own.refused };
+}
+
+/** What our own limits are asked for: the likely use of tokens, and the most it can cost. */
+function askingOf(
+  state: EngineState,
+  claim: Claim,
+  policy: CompiledPolicy,
+  subject: Subject,
+  money: RequestMoney | null,
+): Asking {
+  if (money === null || policy.limits.length === 0) return claim;
+  const estimate = likelyUse(state.outputs, claim, subject.agent);
+  return { draws: claim.draws, ...(estimate === undefined ? {} : { estimate }), money };
 }
 
 /** A client may ask for less than its agent has, and for more only where policy says nothing. */
@@ -145,7 +201,8 @@ function asClaimed(claim: Claim, input: ArrivedInput): Claim {
     (tokens === undefined
       ? (claim.estimate?.outputTokens ?? 0)
       : Math.max(0, tokens - inputTokens));
-  return { ...claim, draws, estimate: { inputTokens, outputTokens } };
+  const said = tokens !== undefined || asked['output_tokens'] !== undefined;
+  return { ...claim, draws, estimate: { inputTokens, outputTokens, said } };
 }
 
 function addDraws(
@@ -164,83 +221,4 @@ function addDraws(
       policy.reserves.length === 0 ? 0 : reserveShare(policy, subject, draw.spec.name);
     to.push({ pool, units: draw.units, sure: draw.sure, keepShare });
   }
-}
-
-/** Worked out only as far as rules ask. */
-class RequestReadings implements Readings {
-  readonly bytes: number;
-  readonly units: number;
-  readonly agentWeight: number;
-  readonly identityKind: string;
-  private readonly state: EngineState;
-  private readonly request: LiveRequest;
-  private readonly now: EpochMs;
-  private refs: PoolRef[] | null = null;
-  private readonly read: ConditionEnv['pool'][] = [];
-
-  constructor(
-    state: EngineState,
-    request: LiveRequest,
-    agentWeight: number,
-    identityKind: string,
-    now: EpochMs,
-  ) {
-    this.bytes = request.head.contentLength ?? 0;
-    this.units = request.claim.draws[0]?.units ?? 1;
-    this.agentWeight = agentWeight;
-    this.identityKind = identityKind;
-    this.state = state;
-    this.request = request;
-    this.now = now;
-  }
-
-  get degraded(): boolean {
-    if (this.state.gates.size === 0) return false;
-    const gate = this.state.gates.get(gateId(this.request.provider.id, GLOBAL));
-    return gate !== undefined && gate.strikes > 0;
-  }
-
-  get pools(): readonly PoolRef[] {
-    return (this.refs ??= this.request.draws.map(({ pool, units }) => ({
-      id: pool.id,
-      name: pool.spec.name,
-      units,
-    })));
-  }
-
-  agentShare(): number | null {
-    return this.request.draws[0]?.pool.spending.share(this.request.who.agent) ?? null;
-  }
-
-  /** The same for every rule of one decision: worked out once. */
-  pool(index: number): ConditionEnv['pool'] {
-    const draw = this.request.draws[index];
-    return (this.read[index] ??= poolReading(draw?.pool, this.now));
-  }
-
-  forecast(): ConditionEnv['forecast'] {
-    return NO_FORECAST;
-  }
-
-  cost(): ConditionEnv['cost'] {
-    return NO_COST;
-  }
-}
-
-function poolReading(pool: Pool | undefined, now: EpochMs): ConditionEnv['pool'] {
-  if (pool === undefined) throw new Error('a reading of a pool that is not drawn on');
-  const { limit, remaining, used, reserved, resetAt, observedAt } = pool.figures(now);
-  const free = remaining === null ? null : Math.max(0, remaining - reserved);
-  const ratio = limit !== null && limit > 0 && free !== null ? free / limit : null;
-  return {
-    id: pool.spec.name,
-    limit,
-    remaining: free,
-    remaining_ratio: ratio,
-    used: used === null ? null : used + reserved,
-    reset_in: resetAt === null ? null : Math.max(0, resetAt - now) / 1000,
-    utilization: ratio === null ? null : 1 - ratio,
-    burn_rate: pool.spending.rate(now),
-    age: observedAt === null ? null : Math.max(0, now - observedAt) / 1000,
-  };
 }

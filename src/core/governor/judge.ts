@@ -2,12 +2,22 @@
  * Passing, delaying or refusing one request. Reads state, changes nothing: all pools are asked, and
  * only when every one of them has room does the caller set the units aside, in the same step.
  */
-import type { PolicyVerdict } from '../policy/types.ts';
+import type { PolicyVerdict, RuleFinding } from '../policy/types.ts';
+import { amountText, unitsText } from '../money.ts';
 import { Gate } from '../quota/gate.ts';
 import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
-import { GLOBAL, SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
+import { SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
+import type { Core } from './engine.ts';
+import { mayPass } from './fair-backfill.ts';
+import type { Ahead } from './fair-class.ts';
+import { inLine } from './fair-place.ts';
+import { placeWords, seconds, waitReason } from './fair-words.ts';
 import type { WaitLine } from './line.ts';
-import { keptFor, unitsFor, type LiveRequest } from './request.ts';
+import { keptFor, unitsFor, type LiveRequest, type PoolDraw } from './request.ts';
+
+const CROWDED = ', and others of its agent that came before would not be served in time';
+/** A wait that was only measured may turn out this much shorter. */
+const ROUGHLY = 1.25;
 
 export interface Judgement {
   readonly verdict: 'pass' | 'delay' | 'reject';
@@ -39,44 +49,170 @@ export interface Obstacle {
   readonly at: EpochMs;
   /** The same with everybody ahead served first. */
   readonly expected: EpochMs;
+  /** The wait that `expected` was made of, before what was learned of such waits. */
+  readonly plainMs: DurationMs | null;
+  /** Others of its agent who wait would miss their deadlines by it. */
+  readonly crowds: boolean;
+  /** Whether `expected` was measured, not worked out. */
+  readonly rough: boolean;
+  /** There is room, but it is kept for a class above. */
+  readonly held: boolean;
+  /** Said instead of the pool's figures. */
+  readonly words: (() => string | null) | null;
+  /** The line of the pool, when others wait in it, and how many of them go first. */
+  readonly line: WaitLine | null;
+  readonly ahead: Ahead | null;
 }
 
 export type Lines = ReadonlyMap<Pool, WaitLine>;
 
+/** What is asked besides the pools themselves. */
+export type Surroundings = Pick<Core, 'policy' | 'protection'>;
+
 /** The obstacle that lasts longest, or `null` when the request may be sent now. */
 export function obstacle(
   request: LiveRequest,
-  gates: readonly Gate[],
+  gates: readonly Pool[],
   lines: Lines,
-  now: EpochMs,
+  around: Surroundings,
+  at: Instant,
 ): Obstacle | null {
   let worst: Obstacle | null = null;
-  for (const gate of gates) worst = worse(worst, check(request, gate, 0, 0, lines, now));
+  for (const gate of gates) worst = worse(worst, check(request, gate, null, lines, around, at));
   for (const draw of request.draws) {
-    worst = worse(worst, check(request, draw.pool, unitsFor(draw), keptFor(draw), lines, now));
+    worst = worse(worst, check(request, draw.pool, draw, lines, around, at));
+  }
+  if (worst !== null || request.state !== 'new') return worst;
+  // Of newcomers asked last: it is the dearest question, and who must wait is asked again anyway.
+  for (const draw of request.draws) {
+    worst = worse(worst, heldBack(request, draw, around, at.wall));
   }
   return worst;
 }
 
+/**
+ * What still stands before somebody who waits, or `null`. Of several pools the one that opens last,
+ * without what the lines before them will take: it is asked of every head of a line whenever
+ * something moves, and how long he will wait was said when he came.
+ */
+export function standing(
+  request: LiveRequest,
+  lines: Lines,
+  around: Surroundings,
+  now: EpochMs,
+): Obstacle | null {
+  let worst: Obstacle | null = null;
+  for (const draw of request.draws) {
+    const { pool } = draw;
+    const at = pool.earliest(unitsFor(draw), now, keptFor(draw), request.party.identity);
+    if (at > now && (worst === null || !outlasts(worst, at))) {
+      worst = plain(pool, at, untold(pool, at, now));
+    }
+  }
+  if (worst !== null) return worst;
+  // There is room everywhere: only now are the dearer questions asked.
+  for (const draw of request.draws) {
+    const line = lines.get(draw.pool);
+    if (line === undefined || mayGoFirst(request, line, draw, now)) {
+      worst = worse(worst, heldBack(request, draw, around, now));
+    } else worst ??= plain(draw.pool, ON_EVENT, ON_EVENT);
+  }
+  return worst;
+}
+
+/** What is left to wait for in the line's own pool, where there is no room; `null`: there is, or it is a gate. */
+export function ownWait(request: LiveRequest, pool: Pool, now: EpochMs): Obstacle | null {
+  for (const draw of request.draws) {
+    if (draw.pool !== pool) continue;
+    const at = pool.earliest(unitsFor(draw), now, keptFor(draw), request.party.identity);
+    return at <= now ? null : plain(pool, at, untold(pool, at, now));
+  }
+  return null;
+}
+
+/** Whether it is the worse one already, so that the other need not be made. */
+function outlasts({ at, expected }: Obstacle, other: EpochMs): boolean {
+  return at === NEVER || (expected < ON_EVENT && other !== NEVER && expected >= other);
+}
+
+/** @param draw `null` at a gate */
 function check(
   request: LiveRequest,
   pool: Pool,
-  units: number,
-  keep: number,
+  draw: PoolDraw | null,
   lines: Lines,
-  now: EpochMs,
+  around: Surroundings,
+  now: Instant,
 ): Obstacle | null {
   const line = lines.size === 0 ? undefined : lines.get(pool);
-  const at = pool.earliest(units, now, keep, request.party.identity);
-  const behind = line?.hasBefore(request) === true;
-  if (at <= now && !behind) return null;
-  const ahead = line === undefined || request.line === line ? 0 : line.ahead(request.rank);
-  const expected =
-    ahead > 0 ? pool.earliestBehind(ahead, units, now, keep, request.party.identity) : at;
-  // Behind somebody with room enough it is that one's turn first, and of an unknown pool the first
-  // answer tells: events, of which nobody knows when they come.
-  const untold = expected <= now || pool.guessing(now);
-  return { pool, at: at <= now ? ON_EVENT : at, expected: untold ? ON_EVENT : expected };
+  const { wall } = now;
+  const units = draw === null ? 0 : unitsFor(draw);
+  const keep = draw === null ? 0 : keptFor(draw);
+  const at = pool.earliest(units, wall, keep, request.party.identity);
+  if (at <= wall && (line === undefined || mayGoFirst(request, line, draw, wall))) {
+    const asked = draw !== null && request.state !== 'new';
+    return asked ? heldBack(request, draw, around, wall) : null;
+  }
+  if (line === undefined || request.line === line) {
+    return plain(pool, at <= wall ? ON_EVENT : at, untold(pool, at, wall));
+  }
+  // Others of its class are held back before it: it cannot go before the first of them may.
+  const held = at > wall || draw === null ? null : heldBack(request, draw, around, wall);
+  return inLine(request, { pool, draw, line, at, units, keep, held }, around, now);
+}
+
+/** Nobody stands before it there, or he loses nothing by it. */
+function mayGoFirst(
+  request: LiveRequest,
+  line: WaitLine,
+  draw: PoolDraw | null,
+  now: EpochMs,
+): boolean {
+  const blocker = line.before(request, now);
+  if (blocker === null) return true;
+  return draw !== null && !blocker.held && mayPass(blocker.request, request, now);
+}
+
+function heldBack(
+  request: LiveRequest,
+  draw: PoolDraw,
+  { protection }: Surroundings,
+  now: EpochMs,
+): Obstacle | null {
+  const until = protection.holdsBackUntil(request, draw, now);
+  if (until <= now) return null;
+  const words = (): string | null => protection.words(request, draw, now);
+  return { ...UNSAID, pool: draw.pool, at: until, expected: until, held: true, words };
+}
+
+const UNSAID = {
+  plainMs: null,
+  crowds: false,
+  rough: false,
+  held: false,
+  words: null,
+  line: null,
+  ahead: null,
+} as const;
+
+function plain(pool: Pool, at: EpochMs, expected: EpochMs): Obstacle {
+  return {
+    pool,
+    at,
+    expected,
+    plainMs: null,
+    crowds: false,
+    rough: false,
+    held: false,
+    words: null,
+    line: null,
+    ahead: null,
+  };
+}
+
+/** Of an unknown pool the first answer tells, of one with room somebody else's turn: events. */
+function untold(pool: Pool, at: EpochMs, now: EpochMs): EpochMs {
+  return at <= now || pool.guessing(now) ? ON_EVENT : at;
 }
 
 function worse(a: Obstacle | null, b: Obstacle | null): Obstacle | null {
@@ -108,6 +244,19 @@ export function byRule(verdict: PolicyVerdict, resetInMs: DurationMs | null): Ju
   };
 }
 
+/** Refusal by a limit in money: what the request may cost has no bound. */
+export function byBudget({ rule, detail }: RuleFinding): Judgement {
+  return {
+    verdict: 'reject',
+    code: 'RL_UNPRICED',
+    reason: `${detail}, and budget \`${rule}\` lets through only what it can count`,
+    rule,
+    blocking: null,
+    waitMs: null,
+    retryInMs: null,
+  };
+}
+
 /** Weighs obstacles and policy delays against what the caller is willing to wait. */
 export function weigh(
   request: LiveRequest,
@@ -123,13 +272,22 @@ export function weigh(
   const poolWait = found === null ? 0 : waitOf(found, at.wall);
   const known = poolWait === null ? policyWaitMs : Math.max(poolWait, policyWaitMs);
   const left = request.deadline - at.mono;
+  // What was only measured must be well beyond its patience before it is refused for it.
+  const patience = found?.rough === true ? left * ROUGHLY : left;
   const byPolicy = policyWaitMs > (poolWait ?? 0);
-  if (known > left || left <= 0) {
+  if (found?.crowds === true && request.state === 'new' && known <= patience) {
+    const reason = waitReason(found, at.wall) + placeWords(found, request) + CROWDED;
+    return { ...overLong(request, found, poolWait, at.wall), reason };
+  }
+  if (known > patience || left <= 0) {
     return byPolicy && policyRule !== null
       ? overLongByRule(request, policyRule, policyWaitMs)
       : overLong(request, found, poolWait, at.wall);
   }
-  const reason = byPolicy && policyRule !== null ? policyRule.reason : waitReason(found, at.wall);
+  const reason =
+    byPolicy && policyRule !== null
+      ? policyRule.reason
+      : waitReason(found, at.wall) + placeWords(found, request);
   return {
     verdict: 'delay',
     code: byPolicy ? 'RL_RULE' : 'RL_QUOTA',
@@ -150,13 +308,18 @@ function tooLarge(request: LiveRequest, pool: Pool): Judgement {
   const units = draw?.units ?? 0;
   const limit = pool.limit ?? 0;
   const kept = draw === undefined ? 0 : keptFor(draw);
-  const keptText = kept > 0 ? `, of which ${String(kept)} are kept for others` : '';
+  const { unit } = pool.spec;
+  const keptText = kept > 0 ? `, of which ${unitsText(kept, unit)} are kept for others` : '';
+  const asks = unit === 'usd' ? 'it may cost' : 'it asks for';
+  const name = `\`${pool.spec.name}\``;
+  const bound =
+    pool.charging?.isTooLarge(units) === true
+      ? `one no larger was too large for ${name} by the provider's count`
+      : `${name} never holds more than ${unitsText(limit, unit)}${keptText}`;
   return {
     verdict: 'reject',
     code: 'RL_TOO_LARGE',
-    reason:
-      `it asks for ${String(units)} ${pool.spec.unit} and \`${pool.spec.name}\` never holds more ` +
-      `than ${String(limit)}${keptText}; make it smaller`,
+    reason: `${asks} ${amountText(units, unit)} and ${bound}; make it smaller`,
     blocking: pool,
     waitMs: null,
     retryInMs: null,
@@ -198,42 +361,14 @@ export function overLong(
   now: EpochMs,
 ): Judgement {
   const pool = found?.pool ?? null;
-  const down = pool instanceof Gate && pool.charged === GLOBAL;
+  const down = pool instanceof Gate && pool.isOfProvider;
   const retryInMs = waitMs ?? SECOND;
   return {
     verdict: 'reject',
     code: down ? 'RL_PROVIDER_DOWN' : 'RL_QUOTA',
-    reason: `${waitReason(found, now)}, longer than the ${seconds(request.maxWaitMs)} it may wait`,
+    reason: `${waitReason(found, now)}${placeWords(found, request)}, longer than the ${seconds(request.maxWaitMs)} it may wait`,
     blocking: pool,
     waitMs,
     retryInMs: Math.max(1, retryInMs),
   };
-}
-
-function waitReason(found: Obstacle | null, now: EpochMs): string {
-  if (found === null) return 'it waits by policy';
-  const { pool } = found;
-  if (pool instanceof Gate) {
-    return pool.blockedUntil > now
-      ? `the provider said \`${pool.blockedFor}\` and asks to wait ${seconds(pool.blockedUntil - now)}`
-      : `the provider said \`${pool.blockedFor}\` and one request tries whether that is over`;
-  }
-  if (pool.unknown) {
-    return `nothing is known of \`${pool.spec.name}\` yet and the first request has not been answered`;
-  }
-  const figures = pool.figures(now);
-  const left = `${String(figures.remaining ?? 0)} of ${String(figures.limit ?? 0)} ${pool.spec.unit}`;
-  const held = figures.reserved > 0 ? `, ${String(figures.reserved)} held` : '';
-  const wait =
-    found.expected >= ON_EVENT
-      ? 'room comes when one of them ends'
-      : `it takes ${seconds(Math.max(0, found.expected - now))}`;
-  return `\`${pool.spec.name}\` has ${left} left${held}; ${wait}`;
-}
-
-function seconds(ms: DurationMs): string {
-  if (ms < 1000) return `${String(Math.round(ms))} ms`;
-  if (ms < 120_000) return `${String(Math.ceil(ms / 100) / 10)} s`;
-  const minutes = Math.ceil(ms / 60_000);
-  return minutes < 120 ? `${String(minutes)} min` : `${String(Math.ceil(minutes / 6) / 10)} h`;
 }

@@ -17,6 +17,7 @@ import {
   SECONDARY_CAP_MS,
   SECONDARY_FIRST_MS,
 } from '../quota/gate.ts';
+import { hiddenId } from '../quota/hidden.ts';
 import type { Pool } from '../quota/pool.ts';
 import { GLOBAL, SECOND, type EpochMs } from '../units.ts';
 import { PoolIndex, specRows } from './entries.ts';
@@ -24,6 +25,19 @@ import type { EngineState, Party } from './state.ts';
 
 /** A window whose reset is this much later than the one known is a new one. */
 const NEW_WINDOW_MS = 2 * SECOND;
+
+/** How fast a party was sending to an endpoint class when the answer came. */
+export interface Pace {
+  readonly endpoint: string;
+  /** Requests a second. */
+  readonly perS: number;
+}
+
+interface Moment {
+  readonly sentAt: EpochMs;
+  readonly now: EpochMs;
+  readonly pace: Pace | null;
+}
 
 export interface Observed {
   readonly data: ObservedData;
@@ -43,6 +57,7 @@ export function observedData(
   sentAt: EpochMs,
   date: EpochMs | null,
   now: EpochMs,
+  pace: Pace | null = null,
 ): Observed | null {
   if (observations.length === 0) return null;
   const index = new PoolIndex();
@@ -64,7 +79,7 @@ export function observedData(
       quotas.push(quotaRow(o, pool, party.identity, index, now));
     } else if (o.kind === 'throttled') {
       const pool = o.spec === undefined ? null : state.poolFor(party, o.spec, made);
-      throttles.push(throttleRow(state, party, o, pool, index, now));
+      throttles.push(throttleRow(state, party, o, pool, index, { sentAt, now, pace }));
     } else if (o.kind === 'charge') {
       charges.push([index.of(state.poolFor(party, o.spec, made).id), o.units]);
     } else if (o.kind === 'malformed') malformed.push(o.field);
@@ -121,9 +136,15 @@ function throttleRow(
   o: ThrottleObservation,
   pool: Pool | null,
   index: PoolIndex,
-  now: EpochMs,
+  { sentAt, now, pace }: Moment,
 ): ThrottleRow {
-  const until = o.scope === 'request' ? 0 : now + waitAfter(state, party, o, pool, now);
+  const wait = waitAfter(state, party, o, pool, sentAt, now);
+  const until = o.scope === 'request' ? 0 : now + wait;
+  const unexplained = (o.class === 'secondary' || o.class === 'slow_down') && pool === null;
+  const hidden =
+    pace !== null && unexplained && o.scope !== 'provider'
+      ? index.of(hiddenId(party.provider, party.charged, pace.endpoint))
+      : -1;
   return [
     o.class,
     o.scope,
@@ -132,6 +153,7 @@ function throttleRow(
     o.code,
     Math.ceil(until),
     o.class === 'never' ? 1 : 0,
+    ...(hidden < 0 || pace === null ? ([] as const) : ([hidden, round3(pace.perS)] as const)),
   ];
 }
 
@@ -154,6 +176,7 @@ function waitAfter(
   party: Party,
   o: ThrottleObservation,
   pool: Pool | null,
+  sentAt: EpochMs,
   now: EpochMs,
 ): number {
   if (o.class === 'never') return HOPELESS_MS;
@@ -163,8 +186,12 @@ function waitAfter(
     return reset !== null && reset > now ? reset - now : SECONDARY_FIRST_MS;
   }
   const charged = o.scope === 'provider' ? GLOBAL : party.charged;
-  const strikes = state.gates.get(gateId(party.provider, charged))?.strikes ?? 0;
+  const strikes = state.gates.get(gateId(party.provider, charged))?.doublings(sentAt) ?? 0;
   return o.class === 'overloaded'
     ? backoffMs(strikes, OVERLOAD_FIRST_MS, OVERLOAD_CAP_MS)
     : backoffMs(strikes, SECONDARY_FIRST_MS, SECONDARY_CAP_MS);
+}
+
+function round3(value: number): number {
+  return Math.round(value * 1000) / 1000;
 }

@@ -1,4 +1,5 @@
 import type { Provider } from '../provider.ts';
+import type { PriceBook } from '../money.ts';
 import type { CompiledPolicy } from '../policy/types.ts';
 import type { DurationMs } from '../units.ts';
 
@@ -19,4 +20,11 @@ export interface EngineOptions {
   readonly identify: (provider: string, credential: string) => IdentityCard;
   /** A reservation nobody settled for this long is expired. */
   readonly reservationTtlMs?: DurationMs;
+  /**
+   * What protection goes by when it keeps units for higher classes: calibrated forecasts where they have
+   * shown skill (default), or the simple estimate alone.
+   */
+  readonly demand?: 'forecast' | 'estimate';
+  /** Prices where the policy has none. Without it only models that the policy prices have one. */
+  readonly prices?: PriceBook;
 }

@@ -1,28 +1,49 @@
+import { Debt } from '../policy/pacing.ts';
 import type { Pace } from '../policy/types.ts';
 import type { DurationMs, MonoMs } from '../units.ts';
 
 const MAX_PACERS = 4096;
 
-/** Keeps a rhythm per rule: each request that goes takes the next slot. */
+/**
+ * Keeps a rhythm per rule (and pool): each request that goes takes the next slot. What was promised is
+ * remembered in units, so that a rhythm that changes (what is left, spread until the reset) moves the
+ * slots of those who come next.
+ */
 export class Pacers {
-  private readonly next = new Map<string, MonoMs>();
+  private readonly debts = new Map<string, Debt>();
 
-  /** How long until the next slot. */
+  /** How long until the next slot; never longer than until the pool's reset. */
   wait(pace: Pace, now: MonoMs): DurationMs {
-    return Math.max(0, (this.next.get(keyOf(pace)) ?? now) - now);
+    const debt = this.debts.get(keyOf(pace));
+    if (debt === undefined) return 0;
+    return Math.min(pace.resetInMs ?? Infinity, debt.wait(now, rateOf(pace), pace.burst ?? 0));
   }
 
   take(pace: Pace, now: MonoMs): void {
     const key = keyOf(pace);
-    if (this.next.size >= MAX_PACERS && !this.next.has(key)) this.forget(now);
-    this.next.set(key, now + this.wait(pace, now) + 1000 / Math.max(1e-6, pace.perSecond));
+    let debt = this.debts.get(key);
+    if (debt === undefined) {
+      if (this.debts.size >= MAX_PACERS) this.forgetOldest();
+      this.debts.set(key, (debt = new Debt(now)));
+    }
+    debt.took(unitsOf(pace), now, rateOf(pace));
   }
 
-  /** Those whose slot has passed keep nobody waiting. */
-  private forget(now: MonoMs): void {
-    for (const [key, slot] of this.next) if (slot <= now) this.next.delete(key);
-    if (this.next.size >= MAX_PACERS) this.next.clear();
+  private forgetOldest(): void {
+    for (const oldest of this.debts.keys()) {
+      this.debts.delete(oldest);
+      return;
+    }
   }
+}
+
+function unitsOf(pace: Pace): number {
+  return Math.max(1, pace.units ?? 1);
+}
+
+/** Units a millisecond. */
+function rateOf(pace: Pace): number {
+  return (Math.max(1e-6, pace.perSecond) * unitsOf(pace)) / 1000;
 }
 
 function keyOf({ rule, pool }: Pace): string {

@@ -10,10 +10,16 @@ import type { EngineState, Flight } from './state.ts';
 export function saveState(state: EngineState, now: EpochMs): JsonObject {
   return {
     nextSeq: state.nextSeq,
+    newestAt: state.newestAt,
     pools: [...state.pools.values()].map((pool) => pool.save(now)),
     gates: [...state.gates.values()].map((gate) => gate.save(now)),
+    hidden: [...state.hidden.values()].map((limit) => limit.save(now)),
+    failing: [...state.failing].map(([key, { count, since }]) => [key, count, since]),
     accounts: [...state.accounts],
     ratios: [...state.ratios],
+    comebacks: state.comebacks.save(),
+    outputs: state.outputs.save(),
+    spent: state.spent.save(),
     registry: [...state.registry.values()].map((identity) => ({ ...identity })),
     flights: [...state.flights.values()].map(saveFlight),
   };
@@ -24,6 +30,7 @@ function saveFlight(flight: Flight): JsonObject {
     seq: flight.seq,
     provider: flight.provider,
     identity: flight.identity,
+    host: flight.host,
     sentAt: flight.sentAt,
     inputBytes: flight.inputBytes,
     model: flight.model,
@@ -35,6 +42,7 @@ function saveFlight(flight: Flight): JsonObject {
 /** Into a state that is still empty. @throws when it is not what `saveState` made */
 export function loadState(state: EngineState, saved: JsonObject): void {
   state.nextSeq = saved['nextSeq'] as number;
+  state.newestAt = (saved['newestAt'] ?? 0) as number;
   for (const item of saved['pools'] as readonly JsonObject[]) {
     const spec = item['spec'] as unknown as PoolSpec;
     const pool = makePool(item['id'] as string, spec, item['charged'] as string);
@@ -45,12 +53,22 @@ export function loadState(state: EngineState, saved: JsonObject): void {
     const spec = item['spec'] as unknown as PoolSpec;
     state.gate(spec.provider, item['charged'] as string).load(item);
   }
+  for (const item of saved['hidden'] as readonly JsonObject[]) {
+    const spec = item['spec'] as unknown as PoolSpec;
+    state.hiddenById(spec.provider, item['id'] as string).load(item);
+  }
+  for (const [key, count, since] of saved['failing'] as unknown as [string, number, EpochMs][]) {
+    state.failing.set(key, { count, since });
+  }
   for (const [key, value] of saved['accounts'] as unknown as [string, string][]) {
     state.accounts.set(key, value);
   }
   for (const [key, value] of saved['ratios'] as unknown as [string, number][]) {
     state.ratios.set(key, value);
   }
+  state.comebacks.load(saved['comebacks']);
+  state.outputs.load(saved['outputs']);
+  state.spent.load(saved['spent']);
   for (const item of saved['registry'] as unknown as RegisteredIdentity[]) {
     state.registry.set(item.id, item);
   }
@@ -105,6 +123,7 @@ function flightOf(item: JsonObject, seq: Seq, holds: Hold[]): Flight {
     seq,
     provider: item['provider'] as string,
     identity: item['identity'] as string,
+    host: item['host'] as string,
     sentAt: item['sentAt'] as number,
     holds,
     inputBytes: item['inputBytes'] as number,

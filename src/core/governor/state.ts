@@ -1,6 +1,10 @@
 import type { PoolSpec } from '../claim.ts';
 import { Gate, gateId } from '../quota/gate.ts';
+import { hiddenFrom, type HiddenLimit, type Meter } from '../quota/hidden.ts';
 import { makePool, poolId } from '../quota/make.ts';
+import { OutputHistory } from './estimates.ts';
+import { DaySpending } from './expenses.ts';
+import { Comebacks } from './demand-comebacks.ts';
 import { joinAccount } from './joining.ts';
 import type { Hold, Pool } from '../quota/pool.ts';
 import { NumberTable } from './number-table.ts';
@@ -27,6 +31,10 @@ export interface Party {
   readonly pools: Map<PoolSpec, Pool>;
   /** Shut after refusals that belong to no pool. Made when first needed. */
   gate: Gate | null;
+  /** How fast it sends, by class of endpoint. Volatile. */
+  readonly meters: Map<string, Meter>;
+  /** Requests that arrived; a share of them may be retried. Volatile. */
+  asked: number;
 }
 
 /** A request that was let through and has not ended. Only what settling it needs. */
@@ -34,10 +42,16 @@ export interface Flight {
   readonly seq: Seq;
   readonly provider: string;
   readonly identity: string;
-  readonly sentAt: EpochMs;
+  readonly host: string;
+  sentAt: EpochMs;
   readonly holds: readonly Hold[];
   readonly inputBytes: number;
   readonly model: string;
+}
+
+export interface Failing {
+  count: number;
+  since: EpochMs;
 }
 
 /** Somebody who uses a provider; `account`: who is charged, when that is another. */
@@ -51,8 +65,14 @@ export interface SeenParty {
 export class EngineState {
   /** Sequence number of the next event. */
   nextSeq: Seq = 1;
+  /** Time of the newest entry. */
+  newestAt: EpochMs = 0;
   readonly pools = new Map<string, Pool>();
   readonly gates = new Map<string, Gate>();
+  /** Limits nobody told of, since they were met. */
+  readonly hidden = new Map<string, HiddenLimit>();
+  /** Failures in a row, by `provider host`, since when. */
+  readonly failing = new Map<string, Failing>();
   /** By the sequence number of the request. */
   readonly flights = new NumberTable<Flight>();
   /** Account by `provider|identity`. */
@@ -61,6 +81,12 @@ export class EngineState {
   readonly registry: Registry = new Map();
   /** Learned tokens per byte of prompt by `provider|model`. */
   readonly ratios = new Map<string, number>();
+  /** Refused requests that may come again, so that demand is counted once. */
+  readonly comebacks = new Comebacks();
+  /** How long answers were, by agent and model. */
+  readonly outputs = new OutputHistory();
+  /** What each agent's requests cost today. */
+  readonly spent = new DaySpending();
   private readonly parties = new Map<string, Party>();
   /** Called when pools were renamed or merged: waiters must look up theirs again. */
   onRegrouped: (() => void) | null = null;
@@ -72,7 +98,16 @@ export class EngineState {
       const charged = this.accounts.get(key) ?? account ?? identity;
       const gate = this.gates.get(gateId(provider, charged)) ?? null;
       if (this.parties.size >= MAX_PARTIES) this.parties.clear();
-      party = { provider, identity, account, charged, pools: new Map(), gate };
+      party = {
+        provider,
+        identity,
+        account,
+        charged,
+        pools: new Map(),
+        gate,
+        meters: new Map(),
+        asked: 0,
+      };
       this.parties.set(key, party);
     }
     return party;
@@ -102,15 +137,16 @@ export class EngineState {
   adopt(id: string, spec: PoolSpec): Pool {
     const known = this.pools.get(id);
     if (known !== undefined && sameTerms(known.spec, spec)) return known;
-    if (known !== undefined && known.spec.kind === spec.kind && known.windowMs === spec.windowMs) {
+    if (known !== undefined && sameMeasure(known, spec)) {
       known.respecify(spec);
       return known;
     }
     const pool = makePool(id, spec, spec.shared === true ? GLOBAL : chargedIn(id, spec));
     this.pools.set(id, pool);
     if (known !== undefined) {
-      // What it counts is another thing now, but who is under way still is.
-      pool.absorbHolds(this.holdsIn(known));
+      // Its window is another one now, but who is under way still is. What is held in another unit
+      // says nothing here, and is settled where it was taken.
+      if (known.spec.unit === spec.unit) pool.absorbHolds(this.holdsIn(known));
       this.lookUpAgain();
     }
     return pool;
@@ -173,6 +209,21 @@ export class EngineState {
     return gate;
   }
 
+  /** Limits that have grown out of the way. */
+  forgetHidden(now: EpochMs): void {
+    for (const [id, limit] of this.hidden) if (limit.isOver(now)) this.hidden.delete(id);
+  }
+
+  /** By its id; made when it is not there yet. */
+  hiddenById(provider: string, id: string): HiddenLimit {
+    let limit = this.hidden.get(id);
+    if (limit === undefined) {
+      limit = hiddenFrom(id, provider);
+      this.hidden.set(id, limit);
+    }
+    return limit;
+  }
+
   /** Every party has the gate of who is charged at hand. */
   private hangGate(provider: string, charged: string, gate: Gate | null): void {
     for (const party of this.parties.values()) {
@@ -180,12 +231,24 @@ export class EngineState {
     }
   }
 
-  /** Forgets gates that are open for good; mostly there are none. */
+  /**
+   * Forgets gates that are open for good, and of identities that never came back those whose time has
+   * been over for longest; mostly there are none.
+   */
   forgetGates(now: EpochMs): void {
     if (this.gates.size <= MAX_GATES) return;
     const over = new Set<Gate>();
     for (const [id, gate] of this.gates) {
       if (gate.isOver(now) && this.gates.delete(id)) over.add(gate);
+    }
+    const idle = [...this.gates.values()]
+      .filter((gate) => gate.blockedUntil <= now && gate.held === 0)
+      .sort((a, b) => a.blockedUntil - b.blockedUntil || (a.id < b.id ? -1 : 1));
+    // Some more than must be, so that it is not done for each refusal.
+    const least = this.gates.size - Math.floor(MAX_GATES * 0.9);
+    for (const gate of idle.slice(0, Math.max(0, least))) {
+      this.gates.delete(gate.id);
+      over.add(gate);
     }
     for (const party of this.parties.values()) {
       if (party.gate !== null && over.has(party.gate)) party.gate = null;
@@ -263,10 +326,15 @@ function chargedFor(party: Party, spec: PoolSpec): string {
   return spec.source === 'policy' ? party.identity : party.charged;
 }
 
+/** Whether what was counted counts on: only the limit is another. */
+function sameMeasure({ spec, windowMs }: Pool, wanted: PoolSpec): boolean {
+  return spec.kind === wanted.kind && spec.unit === wanted.unit && windowMs === wanted.windowMs;
+}
+
 /** Whether one pool serves both: what was observed may differ from what was documented. */
 function sameTerms(a: PoolSpec, b: PoolSpec): boolean {
   if (a === b || b.source === 'observed') return true;
-  return a.limit === b.limit && a.windowMs === b.windowMs && a.kind === b.kind;
+  return a.limit === b.limit && a.windowMs === b.windowMs && a.kind === b.kind && a.unit === b.unit;
 }
 
 /** `provider/charged/name[/partition]`: the middle may itself hold slashes. */

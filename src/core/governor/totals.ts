@@ -1,7 +1,11 @@
+import type { Claim } from '../claim.ts';
 import { expand, isTriggered } from '../ledger/expand.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { EventType } from '../ledger/event.ts';
-import type { DecidedData, EndedData, ObservedData } from '../ledger/layout.ts';
+import { RETRIED, type DecidedData, type EndedData, type ObservedData } from '../ledger/layout.ts';
+import type { MicroUsd } from '../units.ts';
+
+const MAX_MODELS = 200;
 
 /** Counts since the start of the process. */
 export class Totals {
@@ -10,7 +14,20 @@ export class Totals {
   readonly throttled = new Map<string, number>();
   /** By `provider|field`. */
   readonly malformed = new Map<string, number>();
+  /** Attempts that were refused and made again, by provider. */
+  readonly retries = new Map<string, number>();
   readonly rulesSkipped = new Map<string, number>();
+
+  /** Micro-USD by `provider|model`, where it is known. */
+  readonly cost = new Map<string, MicroUsd>();
+  /** Requests to models without a price, by `provider|model`. */
+  readonly unpriced = new Map<string, number>();
+
+  /** @param cost as in an `ended` entry: `null` = unpriced, below 0 = nobody told */
+  spend({ provider, model = '' }: Claim, cost: MicroUsd | null): void {
+    if (cost === null) bump(this.unpriced, bounded(this.unpriced, provider, model));
+    else if (cost >= 0) bump(this.cost, bounded(this.cost, provider, model), cost);
+  }
 
   count(entry: Entry): void {
     switch (entry.kind) {
@@ -19,6 +36,7 @@ export class Totals {
         break;
       case 'ended':
         this.add('usage_settled', 1);
+        if (entry.data[0] === RETRIED) bump(this.retries, entry.who.provider);
         if ((entry.data as unknown as EndedData)[7] !== '') this.add('provider_error', 1);
         break;
       case 'woke':
@@ -60,6 +78,12 @@ export class Totals {
   }
 }
 
-function bump(map: Map<string, number>, key: string): void {
-  if (map.size < 10_000 || map.has(key)) map.set(key, (map.get(key) ?? 0) + 1);
+/** Clients choose the names of models: those beyond a bound are counted as one. */
+function bounded(map: ReadonlyMap<string, number>, provider: string, model: string): string {
+  const key = `${provider}|${model === '' ? 'unknown' : model}`;
+  return map.size < MAX_MODELS || map.has(key) ? key : `${provider}|other`;
+}
+
+function bump(map: Map<string, number>, key: string, by = 1): void {
+  if (map.size < 10_000 || map.has(key)) map.set(key, (map.get(key) ?? 0) + by);
 }

@@ -1,83 +1,105 @@
-import { requestId } from '../ledger/expand.ts';
-import type { WokeData } from '../ledger/layout.ts';
-import { Gate, gateId } from '../quota/gate.ts';
-import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
-import {
-  GLOBAL,
-  SECOND,
-  type DurationMs,
-  type EpochMs,
-  type Instant,
-  type MonoMs,
-} from '../units.ts';
+import type { RuleFinding } from '../policy/types.ts';
+import { ON_EVENT, type Pool } from '../quota/pool.ts';
+import { SECOND, type DurationMs, type EpochMs, type Instant, type MonoMs } from '../units.ts';
 import { Alarms } from './alarms.ts';
+import { Departures } from './departures.ts';
 import type { Core } from './engine.ts';
-import { drawRows, entryOf, NO_SPECS, poolEntry, PoolIndex } from './entries.ts';
+import { poolEntry } from './entries.ts';
+import { LOOK_AHEAD, mayBePassed } from './fair-backfill.ts';
+import { Contention, dominantShare, weightOf, type UnitsOf } from './fair-share.ts';
+import { inVain } from './fair-shed.ts';
+import { gatesBefore } from './gates.ts';
 import { redraw } from './intake.ts';
-import { obstacle, overLong, weigh, type Judgement, type Obstacle } from './judge.ts';
-import { goesBefore, WaitLine } from './line.ts';
-import { quotaFields } from './quota-fields.ts';
-import { refusalOf } from './refusing.ts';
+import {
+  byBudget,
+  obstacle,
+  overLong,
+  ownWait,
+  standing,
+  weigh,
+  type Judgement,
+  type Obstacle,
+} from './judge.ts';
+import { WaitLine } from './line.ts';
 import type { LiveRequest, PoolDraw } from './request.ts';
+import { Tickets } from './tickets.ts';
+import { isHopeless, learn, spentForLong, turnOf } from './waits.ts';
 
 /** A line is looked at no later than this, lest a clock that was set keep it waiting. */
 const MAX_NAP_MS: DurationMs = 30 * SECOND;
 
+/** So many change lines in one step, lest one step take long; the next ones a moment later. */
+const MOST_MOVED = 16;
+/**
+ * Where all who wait also need the pool that the first of them lack, so many of those go there, and
+ * the rest is looked at when that pool gives something: else ten thousand would move to and fro.
+ */
+const ENOUGH_MOVED = 1;
+
 /** Everybody who waits, and the one alarm clock for all of them. */
 export class WaitingRoom {
+  /** Those in which somebody waits. */
   readonly lines = new Map<Pool, WaitLine>();
-  private readonly alarms = new Alarms();
-  private readonly core: Core;
-  private regrouped = false;
   /** Requests waiting, by provider. */
   readonly depth = new Map<string, number>();
+  private readonly alarms = new Alarms<LiveRequest | WaitLine>();
+  private readonly contention = new Contention();
+  private readonly tickets = new Tickets();
+  private readonly departures: Departures;
+  private readonly core: Core;
+  private regrouped = false;
+  /** The daemon stops: nobody begins to wait any more, whether new or refused by the provider. */
+  private stopping = false;
 
   constructor(core: Core) {
     this.core = core;
+    this.departures = new Departures(core, this.contention);
   }
 
   /** Gates that stand before a request of this party; mostly none. */
-  gatesFor(request: LiveRequest): readonly Gate[] {
-    const { gates } = this.core.state;
-    if (gates.size === 0) return NO_GATES;
-    const provider = gates.get(gateId(request.provider.id, GLOBAL));
-    const own = request.party.gate;
-    const found: Gate[] = [];
-    if (provider !== undefined && provider.strikes > 0) found.push(provider);
-    if (own !== null && own.strikes > 0) found.push(own);
-    return found;
+  gatesFor(request: LiveRequest): readonly Pool[] {
+    const { state } = this.core;
+    if (state.gates.size === 0 && state.hidden.size === 0) return NO_GATES;
+    return gatesBefore(state, request);
   }
 
   obstacleFor(request: LiveRequest, at: Instant): Obstacle | null {
-    return obstacle(request, this.gatesFor(request), this.lines, at.wall);
+    return obstacle(request, this.gatesFor(request), this.lines, this.core, at);
   }
 
   /** Begins to wait: asleep until `notBefore`, else in the line of what stands in the way. */
   admit(request: LiveRequest, found: Obstacle | null, at: Instant): void {
+    // It was sent and refused: it has had nothing yet.
+    this.contention.correct(request, nothing);
     this.depth.set(request.provider.id, (this.depth.get(request.provider.id) ?? 0) + 1);
-    this.alarms.forRequest(request, request.deadline);
     if (request.notBefore > at.mono || found === null) {
       request.state = 'asleep';
-      this.alarms.forRequest(request, request.notBefore);
+      this.alarms.set(request, Math.min(request.deadline, request.notBefore));
     } else this.queue(request, found, at);
+    if (this.stopping) this.refuse(request, STOPPING, at);
   }
 
   private queue(request: LiveRequest, found: Obstacle, at: Instant): void {
-    let line = this.lines.get(found.pool);
-    if (line === undefined) {
-      line = new WaitLine(found.pool);
-      this.lines.set(found.pool, line);
+    const line = this.contention.lineOf(found.pool);
+    this.lines.set(found.pool, line);
+    line.join(request, weightOf(this.core.policy, request), dominantShare(request), at.mono);
+    this.alarms.set(request, request.deadline);
+    const { flow } = request;
+    if (request.promise === null && found.plainMs !== null && flow !== null) {
+      const learners = [flow.stretch, line.fair(request.rank).stretch];
+      request.promise = { learners, at: at.mono, waitMs: found.plainMs };
     }
-    line.join(request);
-    if (line.head() === request) this.setAlarm(line, found.at, at);
+    if (found.held && line.fair(request.rank).head() === request) {
+      line.hold(request.rank, found.at);
+      this.setAlarm(line, found.at, at);
+    } else if (line.next(at.wall) === request) this.setAlarm(line, found.at, at);
   }
 
   /** An alarm that goes off too early does no harm: the line is looked at and set another. */
   private setAlarm(line: WaitLine, wall: EpochMs, at: Instant): void {
     const wakeAt = at.mono + Math.min(MAX_NAP_MS, Math.max(1, wall - at.wall));
-    if (line.wakeAt !== null && line.wakeAt <= wakeAt) return;
-    line.wakeAt = wakeAt;
-    this.alarms.forLine(line, wakeAt);
+    if (line.alarmPlace >= 0 && line.alarmAt <= wakeAt) return;
+    this.alarms.set(line, wakeAt);
   }
 
   wakeAt(): MonoMs | null {
@@ -86,10 +108,8 @@ export class WaitingRoom {
 
   wake(at: Instant): void {
     for (let next = this.alarms.take(at.mono); next !== null; next = this.alarms.take(at.mono)) {
-      if (next.line !== null) {
-        next.line.wakeAt = null;
-        this.drain(next.line, at);
-      } else if (next.request !== null) this.rouse(next.request, at);
+      if (next instanceof WaitLine) this.drain(next, at);
+      else this.rouse(next, at);
     }
   }
 
@@ -98,15 +118,13 @@ export class WaitingRoom {
     const { line } = request;
     const found = this.obstacleFor(request, at);
     const asleep = request.state === 'asleep' && request.notBefore > at.mono;
-    if (!asleep && found === null) {
-      this.leave(request);
-      this.send(request, at);
-    } else if (request.deadline <= at.mono) this.timedOut(request, found, at);
+    if (!asleep && found === null) this.serve(request, at);
+    else if (request.deadline <= at.mono) this.timedOut(request, found, at);
     else if (request.state === 'asleep' && !asleep && found !== null) {
       const judged = weigh(request, found, 0, null, at);
       if (judged.verdict === 'reject') this.refuse(request, judged, at);
       else this.queue(request, found, at);
-    }
+    } else this.alarms.set(request, asleep ? request.notBefore : request.deadline);
     if (line !== null && request.line === null) this.drain(line, at);
   }
 
@@ -114,26 +132,101 @@ export class WaitingRoom {
     const wait =
       found === null || found.expected >= ON_EVENT ? null : Math.max(0, found.expected - at.wall);
     const judged = overLong(request, found, wait, at.wall);
+    learn(request, at.mono);
     this.refuse(request, { ...judged, code: 'RL_MAX_WAIT' }, at);
   }
 
   /** Room may have come: serve the line as far as it goes. */
   drain(line: WaitLine, at: Instant): void {
-    for (let head = line.head(); head !== null; head = line.head()) {
-      const found = this.obstacleFor(head, at);
-      if (found === null) {
-        this.leave(head);
-        this.send(head, at);
-      } else if (found.pool === line.pool && !isHopeless(found)) {
-        this.setAlarm(line, found.at, at);
-        return;
-      } else {
+    line.letGo();
+    let moved = 0;
+    let stuck = false;
+    for (let head = line.next(at.wall); head !== null; head = line.next(at.wall)) {
+      const found = this.stillBefore(head, line, at);
+      if (found === null) this.serve(head, at);
+      else if (found.pool !== line.pool || isHopeless(found)) {
+        if (moved >= ENOUGH_MOVED && this.follow(line, found, at)) break;
         line.leave(head);
         this.place(head, found, at);
+        moved += 1;
+        if (moved < MOST_MOVED) continue;
+        this.setAlarm(line, at.wall, at);
+        break;
+      } else if (found.held) line.hold(head.rank, found.at);
+      else if (spentForLong(head, found, at)) {
+        this.refuse(head, overLong(head, found, found.at - at.wall, at.wall), at);
+      } else {
+        this.setAlarm(line, found.at, at);
+        if (this.backfill(line, head, at)) continue;
+        stuck = true;
+        break;
       }
     }
-    line.wakeAt = null;
+    const held = line.heldNext(at.wall);
+    if (held !== null) {
+      this.setAlarm(line, held, at);
+      this.shed(line, at);
+    }
+    if (line.size === 0) this.close(line, at);
+    if (line.followers.length > 0 && !stuck) this.drainFollowers(line, at);
+  }
+
+  private shed(line: WaitLine, at: Instant): void {
+    for (const late of inVain(line, this.core.protection, at)) {
+      const end = (line.pool.resetTime(at.wall) ?? at.wall) - at.wall;
+      this.refuse(late, overLong(late, this.obstacleFor(late, at), end, at.wall), at);
+    }
+  }
+
+  /** Those left in this line are looked at when the other pool's line moves. False: they need not wait for it. */
+  private follow(line: WaitLine, { pool, at: opens }: Obstacle, at: Instant): boolean {
+    const other = this.lines.get(pool);
+    if (other === undefined || !line.allNeed(pool)) return false;
+    if (!other.followers.includes(line)) other.followers.push(line);
+    this.setAlarm(line, opens, at);
+    return true;
+  }
+
+  private drainFollowers(line: WaitLine, at: Instant): void {
+    if (line.draining) return;
+    line.draining = true;
+    for (const follower of line.followers.splice(0)) {
+      if (follower.size > 0) this.drain(follower, at);
+    }
+    line.draining = false;
+  }
+
+  /**
+   * What stands before whoever's turn it is. As long as his own pool has no room the others do not
+   * matter: he changes lines when his turn here has come, not before.
+   */
+  private stillBefore(request: LiveRequest, own: WaitLine | null, at: Instant): Obstacle | null {
+    const gates = this.gatesFor(request);
+    if (gates.length > 0) return this.obstacleFor(request, at);
+    const here = own === null ? null : ownWait(request, own.pool, at.wall);
+    return here ?? standing(request, this.lines, this.core, at.wall);
+  }
+
+  private close(line: WaitLine, at: Instant): void {
+    line.lastAt = at.mono;
+    this.alarms.remove(line);
     if (this.lines.get(line.pool) === line) this.lines.delete(line.pool);
+  }
+
+  /** Those behind the head who delay him by nothing. Tells whether there were any. */
+  private backfill(line: WaitLine, head: LiveRequest, at: Instant): boolean {
+    const { pool } = line;
+    const { wall } = at;
+    if (line.size < 2 || !mayBePassed(head, pool, wall)) return false;
+    let served = false;
+    for (const other of line.inOrder(LOOK_AHEAD)) {
+      if (other === head || other.line !== line) continue;
+      if (pool.earliest(other.lineUnits, wall, 0, other.party.identity) > wall) continue;
+      if (this.stillBefore(other, null, at) !== null) continue;
+      this.serve(other, at);
+      served = true;
+    }
+    return served;
   }
 
   /** Somebody who cannot go now, and is in no line. */
@@ -156,28 +249,31 @@ export class WaitingRoom {
   settleRegrouping(at: Instant): void {
     if (!this.regrouped) return;
     const queued: LiveRequest[] = [];
-    for (const line of this.lines.values()) queued.push(...line.clear());
-    this.lines.clear();
+    for (const line of [...this.lines.values()]) {
+      queued.push(...line.clear());
+      this.close(line, at);
+    }
     const waiting = this.waiting();
     const made: Pool[] = [];
+    const unpriced = new Map<LiveRequest, RuleFinding>();
     // Looking up may itself replace a pool that somebody had looked up already.
     for (let i = 0; this.regrouped && i < 3; i++) {
       this.regrouped = false;
       for (const request of waiting) {
-        redraw(this.core.state, request, this.core.policy, made);
+        const refused = redraw(this.core.state, request, this.core.policy, made);
+        if (refused !== null) unpriced.set(request, refused);
       }
     }
     this.regrouped = false;
     for (const pool of made)
       if (!pool.recorded) this.core.record(poolEntry(this.core.state.nextSeq, pool, at.wall));
-    queued.sort((a, b) => (goesBefore(a, b) ? -1 : 1));
+    for (const [request, budget] of unpriced) this.refuse(request, byBudget(budget), at);
+    queued.sort((a, b) => a.rank - b.rank || a.seq - b.seq);
     for (const request of queued) {
+      if (unpriced.has(request)) continue;
       const found = this.obstacleFor(request, at);
       if (found !== null) this.place(request, found, at);
-      else {
-        this.leave(request);
-        this.send(request, at);
-      }
+      else this.serve(request, at);
     }
   }
 
@@ -198,21 +294,21 @@ export class WaitingRoom {
     if (line !== null) this.drain(line, at);
   }
 
-  /** Leaves the room, served or not. Expired alarms are dropped when they come up. */
-  leave(request: LiveRequest): void {
+  /** Leaves the room, served or not. */
+  private leave(request: LiveRequest): void {
     request.line?.leave(request);
+    this.alarms.remove(request);
     const provider = request.provider.id;
     this.depth.set(provider, Math.max(0, (this.depth.get(provider) ?? 1) - 1));
   }
 
-  /** A waiter's turn has come: set its units aside and send it. */
-  private send(request: LiveRequest, at: Instant): void {
-    const index = new PoolIndex();
-    const rows = drawRows(this.withGates(request), index, at.wall);
-    request.waitedMs = Math.round(at.mono - request.arrivedMono);
-    const data: WokeData = ['pass', '', '', request.waitedMs, rows, -1, null, NO_SPECS];
-    this.recordWoke(request, data, index, at);
-    this.forward(request, at, 'delay');
+  /** A waiter goes. */
+  private serve(request: LiveRequest, at: Instant): void {
+    const { line } = request;
+    const turn = line === null ? 'turn' : turnOf(line, request, at.wall);
+    learn(request, at.mono);
+    this.leave(request);
+    this.departures.send(request, this.withGates(request), line, turn, at);
   }
 
   withGates(request: LiveRequest): readonly PoolDraw[] {
@@ -224,76 +320,69 @@ export class WaitingRoom {
     ];
   }
 
-  forward(request: LiveRequest, at: Instant, decision: 'pass' | 'delay'): void {
-    request.state = 'sent';
-    request.sentWall = at.wall;
-    const fields = quotaFields(request.draws, at.wall);
-    this.core.effects.push({
-      type: 'forward',
-      key: request.key,
-      id: requestId(request.seq),
-      decision,
-      waitedMs: request.waitedMs,
-      claim: request.claim,
-      warnings: request.warnings,
-      quotaPolicyField: fields.policy,
-      quotaField: fields.state,
-    });
+  /** A newcomer goes. */
+  forward(request: LiveRequest, at: Instant): void {
+    this.departures.forward(request, null, 'turn', at, 'pass');
+  }
+
+  /** What a request really took of its pools is known. */
+  settled(request: LiveRequest, unitsOf: UnitsOf): void {
+    this.contention.correct(request, unitsOf);
   }
 
   /** Refuses somebody who waited. */
-  refuse(request: LiveRequest, judged: Judgement, at: Instant): void {
+  private refuse(request: LiveRequest, judged: Judgement, at: Instant): void {
     this.leave(request);
-    request.state = 'over';
-    request.waitedMs = Math.round(at.mono - request.arrivedMono);
-    const index = new PoolIndex();
-    const rows = drawRows(request.draws, index, at.wall);
-    const blocking = judged.blocking === null ? -1 : index.of(judged.blocking.id);
-    const { code, reason, retryInMs } = judged;
-    const waited: DurationMs = request.waitedMs;
-    this.recordWoke(
-      request,
-      ['reject', code, reason, waited, rows, blocking, retryInMs, NO_SPECS],
-      index,
-      at,
-    );
-    this.core.effects.push({
-      type: 'respond',
-      key: request.key,
-      waitedMs: waited,
-      refusal: refusalOf(request, judged, at.wall),
-    });
+    this.departures.refuse(request, this.ticketed(request, judged, at), at);
   }
 
-  private recordWoke(request: LiveRequest, data: WokeData, index: PoolIndex, at: Instant): void {
-    const { core } = this;
-    const seq = core.state.nextSeq;
-    core.record(entryOf('woke', seq, 1, at.wall, request.seq, request.who, index.ids, data));
+  /** A newcomer: a slot that was kept for him is used up. */
+  returned(request: LiveRequest, at: Instant): void {
+    if (this.tickets.size === 0) return;
+    const pools = this.withGates(request).map(({ pool }) => pool);
+    this.tickets.returned(request, pools, at.wall);
+  }
+
+  /** The same refusal with a slot of its own, so that not everybody comes back at once. */
+  ticketed(request: LiveRequest, judged: Judgement, at: Instant): Judgement {
+    const { blocking, retryInMs } = judged;
+    if (blocking === null || retryInMs === null || judged.verdict !== 'reject') return judged;
+    const from = at.wall + retryInMs;
+    const seq = this.core.state.nextSeq;
+    return { ...judged, retryInMs: this.tickets.take(request, blocking, from, seq, at.wall) };
+  }
+
+  /** The clock by which slots were given was wrong. */
+  forgetTickets(): void {
+    this.tickets.clear();
+  }
+
+  /** Whether somebody may begin to wait. */
+  get isOpen(): boolean {
+    return !this.stopping;
   }
 
   /** The daemon stops. */
-  close(at: Instant): void {
+  shutDown(at: Instant): void {
+    this.stopping = true;
     for (const request of [...this.core.live.values()]) {
       if (request.state !== 'queued' && request.state !== 'asleep') continue;
-      this.refuse(
-        request,
-        {
-          verdict: 'reject',
-          code: 'RL_SHUTDOWN',
-          reason: 'ratelord is stopping; ask again when it is back',
-          blocking: null,
-          waitMs: null,
-          retryInMs: 1000,
-        },
-        at,
-      );
+      this.refuse(request, STOPPING, at);
     }
   }
 }
 
-const NO_GATES: readonly Gate[] = [];
+const STOPPING: Judgement = {
+  verdict: 'reject',
+  code: 'RL_SHUTDOWN',
+  reason: 'ratelord is stopping; ask again when it is back',
+  blocking: null,
+  waitMs: null,
+  retryInMs: 1000,
+};
 
-/** Waiting does not help. */
-function isHopeless({ at, pool }: Obstacle): boolean {
-  return at === NEVER || (pool instanceof Gate && pool.hopeless);
+const NO_GATES: readonly Pool[] = [];
+
+function nothing(): number {
+  return 0;
 }

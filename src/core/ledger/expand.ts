@@ -3,10 +3,12 @@ import type { EpochMs, JsonObject, JsonValue, Seq } from '../units.ts';
 import type { Entry } from './entry.ts';
 import type { EventType, LedgerEvent } from './event.ts';
 import {
+  COST_UNKNOWN,
   FLAG_INTENT,
   FLAG_OBSERVE_ONLY,
   NEWS_LIMIT,
   NEWS_WINDOW,
+  RETRIED,
   type DecidedData,
   type DrawRow,
   type EndedData,
@@ -229,8 +231,8 @@ function ended(entry: Entry, data: EndedData): Draft[] {
       status: status === 0 ? null : status,
       waited_ms: waitedMs,
       duration_ms: durationMs,
-      bytes_up: bytesUp,
-      bytes_down: bytesDown,
+      // An attempt ends with its head, before anybody has counted.
+      ...(ending === RETRIED ? {} : { bytes_up: bytesUp, bytes_down: bytesDown }),
       ...(tokens === null
         ? {}
         : {
@@ -239,6 +241,7 @@ function ended(entry: Entry, data: EndedData): Draft[] {
             output_tokens: tokens[2],
             reasoning_tokens: tokens[3],
           }),
+      ...costJson(data[9]),
       charges: charges.map(([pool, units]) => ({ pool: poolName(entry, pool), units })),
     },
   ];
@@ -247,15 +250,23 @@ function ended(entry: Entry, data: EndedData): Draft[] {
     : [settled, ['provider_error', -1, { kind: 'transport', code: error }]];
 }
 
+/** Unpriced is not free: its cost is `null`. */
+function costJson(cost: EndedData[9]): JsonObject {
+  if (cost === undefined) return {};
+  if (cost === null) return { cost_micro_usd: null, cost_usd: null, unpriced: true };
+  if (cost === COST_UNKNOWN) return { cost_micro_usd: null, cost_usd: null };
+  return { cost_micro_usd: cost, cost_usd: cost / 1e6 };
+}
+
 /** `unknown` is honest: sent, and nobody knows the charge. */
 function outcomeOf(ending: string): string {
-  if (ending === 'complete' || ending === 'truncated') return 'settled';
+  if (ending === 'complete' || ending === 'truncated' || ending === RETRIED) return 'settled';
   if (ending === 'gone' || ending === 'unreachable') return 'released';
   return 'unknown';
 }
 
 function drawJson(entry: Entry, draw: DrawRow): JsonObject {
-  const [pool, units, sure, limit, remaining, held, resetIn, age] = draw;
+  const [pool, units, sure, limit, remaining, held, resetIn, age, unit, estimated] = draw;
   return {
     pool: poolName(entry, pool),
     units,
@@ -265,6 +276,8 @@ function drawJson(entry: Entry, draw: DrawRow): JsonObject {
     held,
     reset_in_ms: resetIn,
     age_ms: age,
+    ...(unit === undefined || unit === null ? {} : { unit }),
+    ...(estimated === undefined ? {} : { estimated }),
   };
 }
 

@@ -3,10 +3,10 @@
  * of entries goes through these types. Pools are indexes into `Entry.pools`.
  */
 import type { PoolKind, PoolSpec } from '../claim.ts';
-import type { DurationMs, EpochMs, Priority, QuotaUnit, Units } from '../units.ts';
+import type { DurationMs, EpochMs, MicroUsd, Priority, QuotaUnit, Units } from '../units.ts';
 
 /** Raised when the fold's meaning changes: snapshots of another version are not used. */
-export const FOLD_VERSION = 2;
+export const FOLD_VERSION = 3;
 
 export type Verdict = 'pass' | 'delay' | 'reject';
 
@@ -20,6 +20,10 @@ export type DrawRow = readonly [
   held: Units,
   resetInMs: DurationMs | null,
   ageMs: DurationMs | null,
+  /** Only of money: its units are micro-USD. */
+  unit?: 'usd' | null,
+  /** What was estimated, where what the provider charges for it was learned to be more, or less. */
+  estimated?: Units,
 ];
 
 /** `[rule, effect, pool or −1, detail]` */
@@ -102,6 +106,9 @@ export type ThrottleRow = readonly [
   code: string,
   until: EpochMs,
   hopeless: 0 | 1,
+  /** Where no known quota explains it: the pool of a hidden limit, and how fast it was hit. */
+  hidden?: number,
+  perS?: number,
 ];
 
 export type ObservedData = readonly [
@@ -118,6 +125,9 @@ export type ObservedData = readonly [
   malformed: readonly string[],
 ];
 
+/** Ending of an attempt that the provider refused, while its request waits to be sent once more. */
+export const RETRIED = 'retried';
+
 export type EndedData = readonly [
   ending: string,
   status: number,
@@ -129,7 +139,14 @@ export type EndedData = readonly [
   error: string,
   /** What the request was charged by our own count, per pool it held. */
   charges: readonly (readonly [pool: number, units: Units])[],
+  /**
+   * Micro-USD; `null` when its model is unpriced, `COST_UNKNOWN` when nobody told what it used.
+   * Absent where the request named no model, and in rows from before there were prices.
+   */
+  cost?: MicroUsd | null,
 ];
+
+export const COST_UNKNOWN = -1;
 
 /** Prefix of the pseudo pool id that carries an account's name in `Entry.pools`. */
 export const ACCOUNT_PREFIX = 'account:';

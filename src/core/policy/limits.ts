@@ -2,6 +2,7 @@
 import type { Claim, Draw, PoolSpec } from '../claim.ts';
 import { viewFor, type LimitCandidate } from './by-provider.ts';
 import { allHold, poolFits } from './match.ts';
+import type { MicroUsd } from '../units.ts';
 import type { CompiledPolicy, PolicyLimit, RuleFinding, Subject } from './types.ts';
 
 /** `provider` of every pool that a policy makes. */
@@ -14,12 +15,25 @@ export interface LimitDraws {
   readonly draws: readonly Draw[];
   /** Limits that apply but cannot be counted now. */
   readonly skipped: readonly RuleFinding[];
+  /** A budget that nobody can keep, because what the request costs has no bound. */
+  readonly refused: RuleFinding | null;
 }
 
-const NONE: LimitDraws = Object.freeze({ draws: Object.freeze([]), skipped: Object.freeze([]) });
+const NONE: LimitDraws = Object.freeze({
+  draws: Object.freeze([]),
+  skipped: Object.freeze([]),
+  refused: null,
+});
 
 /** What a limit needs to know of a claim. */
-export type Asking = Pick<Claim, 'draws' | 'estimate'>;
+export interface Asking extends Pick<Claim, 'draws' | 'estimate'> {
+  /** Absent where a request has nothing to do with money. */
+  readonly money?: {
+    /** Micro-USD; `null` = not known. */
+    readonly bound: MicroUsd | null;
+    readonly whyNoBound: string;
+  };
+}
 
 /**
  * The draws on policy pools that a request owes. Pool specs are cached per policy, limit and
@@ -29,21 +43,24 @@ export function limitDraws(policy: CompiledPolicy, subject: Subject, asking: Ask
   const { limits } = viewFor(policy, subject.provider);
   let draws: Draw[] | null = null;
   let skipped: RuleFinding[] | null = null;
+  let refused: RuleFinding | null = null;
   for (const candidate of limits) {
     if (!allHold(candidate.match.request, subject)) continue;
     if (candidate.match.pool.length > 0 && !drawsOnMatch(candidate, asking)) continue;
     const asked = unitsAsked(candidate.limit, asking);
     if (asked === null) continue;
     if (typeof asked === 'string') {
-      const finding = { rule: candidate.limit.id, effect: 'skipped', detail: asked } as const;
-      (skipped ??= []).push(finding);
+      const rule = candidate.limit.id;
+      if (candidate.limit.unpriced === 'pass') {
+        (skipped ??= []).push({ rule, effect: 'skipped', detail: asked });
+      } else refused ??= { rule, effect: 'reject', detail: asked };
     } else {
       const { units, sure } = asked;
       (draws ??= []).push({ spec: specFor(candidate, subject), units, sure });
     }
   }
-  if (draws === null && skipped === null) return NONE;
-  return { draws: draws ?? NONE.draws, skipped: skipped ?? NONE.skipped };
+  if (draws === null && skipped === null && refused === null) return NONE;
+  return { draws: draws ?? NONE.draws, skipped: skipped ?? NONE.skipped, refused };
 }
 
 function drawsOnMatch(candidate: LimitCandidate, asking: Asking): boolean {
@@ -57,7 +74,7 @@ interface Asked {
 
 const ONE_REQUEST: Asked = Object.freeze({ units: 1, sure: true });
 
-/** Units asked of a limit; `null` when the request has none of that kind; or why nobody knows. */
+/** Units asked of a limit; `null` when the request has none of that kind; or why nothing bounds them. */
 function unitsAsked(limit: PolicyLimit, asking: Asking): Asked | string | null {
   const { estimate } = asking;
   switch (limit.unit) {
@@ -73,12 +90,18 @@ function unitsAsked(limit: PolicyLimit, asking: Asking): Asked | string | null {
       if (estimate === undefined) return fromDraws(limit, asking);
       return { units: whole(estimate.outputTokens), sure: false };
     case 'usd':
-      return 'cost.usd is not known now';
+      return moneyAsked(asking);
     case 'points':
     case 'images':
     case 'bytes':
       return fromDraws(limit, asking);
   }
+}
+
+/** A budget sets aside the most that a request can cost, and so is never spent beyond. */
+function moneyAsked({ money }: Asking): Asked | string | null {
+  if (money === undefined) return null;
+  return money.bound === null ? money.whyNoBound : { units: money.bound, sure: false };
 }
 
 /** What the provider says the request draws of the same unit: the largest of its pools. */

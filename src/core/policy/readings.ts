@@ -8,6 +8,8 @@ export interface PoolRef {
   readonly name: string;
   /** What this request asks of it. */
   readonly units: Units;
+  /** Units of it that are reserved for others; absent: none. */
+  readonly kept?: Units;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { PoolKind } from '../claim.ts';
+import type { PolicyPrice } from '../money.ts';
 import type { DurationMs, EpochMs, Priority, QuotaUnit, Units } from '../units.ts';
 
 /** A policy after loading: names checked, patterns compiled, conditions type-checked. */
@@ -14,6 +15,30 @@ export interface CompiledPolicy {
   readonly rules: readonly PolicyRule[];
   /** What happens when a rule's condition faults at run time: the rule is skipped, or rejects. */
   readonly onFault: 'skip' | 'reject';
+  /** Prices that outrank the price book's; the first that matches counts. */
+  readonly prices?: readonly PolicyPrice[];
+  /** Who goes first when there is not enough for all; absent: `DEFAULT_PACING`. */
+  readonly pacing?: PolicyPacing;
+}
+
+/** How a quota is kept for those who matter more, and spread over its window. */
+export interface PolicyPacing {
+  /** Whether units are kept for higher classes that are still to come. */
+  readonly protect: boolean;
+  /** What a unit is worth to each class; only their ratios count. */
+  readonly values: Readonly<Record<Priority, number>>;
+  /** 0…1 of a quota that every class gets at least, when it asks for it. */
+  readonly floor: number;
+  /** `null`: nobody is held back for the sake of an even pace. */
+  readonly spread: PolicySpread | null;
+}
+
+export interface PolicySpread {
+  /** 0…1: spread when the quota runs out before its reset with at least this probability. */
+  readonly when: number;
+  readonly classes: readonly Priority[];
+  /** 0…1 of what is left that may go at once. */
+  readonly burst: number;
 }
 
 /** What matchers look at. `pool` is set while a rule is tried against one pool of the claim. */
@@ -58,6 +83,8 @@ export interface PolicyLimit {
   readonly unit: QuotaUnit;
   readonly windowMs: DurationMs;
   readonly kind: PoolKind;
+  /** Of a limit in `usd`: what becomes of requests whose cost nobody can bound. Default `refuse`. */
+  readonly unpriced?: 'refuse' | 'pass';
 }
 
 export type PartitionDimension = 'agent' | 'identity' | 'provider' | 'workload' | 'scope' | 'model';
@@ -148,7 +175,12 @@ export type Action =
   | { readonly kind: 'pass' }
   | { readonly kind: 'warn' }
   | { readonly kind: 'delay'; readonly forMs: DurationMs }
-  | { readonly kind: 'pace'; readonly perSecond: number | 'spread' }
+  | {
+      readonly kind: 'pace';
+      readonly perSecond: number | 'spread';
+      /** Of `spread`: 0…1 of what is left that may go at once. */
+      readonly burst?: number;
+    }
   | { readonly kind: 'defer' }
   | { readonly kind: 'reject'; readonly retryAfter: 'auto' | 'never' | DurationMs };
 
@@ -159,6 +191,12 @@ export interface Pace {
   readonly perSecond: number;
   /** Pool whose remaining units are spread, when that is where the rhythm comes from. */
   readonly pool?: string;
+  /** Units of that pool that the request takes; the rhythm is one of units. */
+  readonly units?: Units;
+  /** Nobody is made to wait beyond the pool's reset. */
+  readonly resetInMs?: DurationMs;
+  /** Units that may go ahead of the rhythm. */
+  readonly burst?: Units;
 }
 
 /** What the rules say of one request, before any pool is asked. */

@@ -3,6 +3,10 @@ import { NEVER, Pool, type Hold, type PoolFigures, type Reading } from './pool.t
 
 /** Travel times differ: never count on a refill the provider may see this much later. */
 const JITTER_MS: DurationMs = 20;
+/** A request is charged so long after it was sent at most. */
+const CHARGED_WITHIN_MS: DurationMs = 5000;
+/** Estimates may be so many times too low, until it was learned how many. */
+const ESTIMATE_FACTOR = 4;
 
 /**
  * A continuously refilling bucket (GCRA). `limit` units fit, `windowMs` refills it from empty to
@@ -17,6 +21,25 @@ export class BucketPool extends Pool {
   private knownAt: EpochMs = 0;
   private tat: EpochMs = 0;
   private readonly unanswered = new Set<Hold>();
+  /** What the TAT would be at most without others; `null` = the next reading tells. */
+  private mine: EpochMs | null = null;
+  /** Milliseconds a unit that `mine` was reckoned with. */
+  private minePerUnit: DurationMs = 0;
+  private settledAt: EpochMs = 0;
+  private askedAt: EpochMs = 0;
+  private watchedAt: EpochMs = 0;
+  /** Until then the bucket may lack what a request of ours was charged that has no estimate. */
+  private blindUntil: EpochMs = 0;
+
+  /**
+   * What the provider may count for each unit that we set aside: only what no estimate explains is
+   * taken for somebody else's.
+   */
+  private get ownFactor(): number {
+    // What is set aside then covers what is charged.
+    if (this.spec.unit === 'requests' || this.charging?.settled === true) return 1;
+    return ESTIMATE_FACTOR;
+  }
 
   private get window(): DurationMs {
     return this.windowMs ?? MINUTE;
@@ -27,10 +50,30 @@ export class BucketPool extends Pool {
     return this.window / Math.max(1, this.limit ?? 1);
   }
 
+  override get estimated(): boolean {
+    return this.spec.source === 'observed' && this.spec.unit !== 'requests';
+  }
+
   protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
     if (units > this.limitFor('') - keep) return NEVER;
     const guard = this.spec.source === 'observed' && this.tat > now ? JITTER_MS : 0;
-    return Math.ceil(this.tat + (units + keep) * this.perUnit - this.window) + guard;
+    const all = units + keep + this.margin(units + keep, now);
+    return Math.ceil(this.tat + all * this.perUnit - this.window) + guard;
+  }
+
+  /** Units that others may have taken; never so many that a full bucket lets nobody pass. */
+  private margin(units: Units, now: EpochMs): Units {
+    if (this.outside === null) return 0;
+    const limit = this.limitFor('');
+    return Math.min(limit - units, this.outside.margin(now - this.askedAt, limit));
+  }
+
+  protected override whenRoomAfter(extra: Units, units: Units, now: EpochMs, keep: Units): EpochMs {
+    if (units > this.limitFor('') - keep) return NEVER;
+    const all = extra + units + keep;
+    const withOthers = all + Math.max(0, this.margin(all, now));
+    const at = Math.max(this.tat, now) + withOthers * this.perUnit - this.window;
+    return Math.ceil(at) + (this.spec.source === 'observed' ? JITTER_MS : 0);
   }
 
   override earliest(units: Units, now: EpochMs, keep: Units, credential: string): EpochMs {
@@ -59,6 +102,10 @@ export class BucketPool extends Pool {
 
   protected onSettle(hold: Hold, units: Units, at: EpochMs, seen: boolean): void {
     this.unanswered.delete(hold);
+    if (this.mine !== null) {
+      this.mine = Math.max(this.mine, at) + units * this.minePerUnit * this.ownFactor;
+    }
+    this.settledAt = Math.max(this.settledAt, at);
     if (!seen) {
       this.known = Math.max(this.known, hold.at) + units * this.perUnit;
       // A reading asked for earlier may not include it, so it cannot show that less is used.
@@ -68,9 +115,26 @@ export class BucketPool extends Pool {
   }
 
   protected onAbsorb(other: BucketPool): void {
+    this.mine = null;
     this.known = Math.max(this.known, other.known);
     this.knownAt = Math.max(this.knownAt, other.knownAt);
     this.recompute();
+  }
+
+  protected onClockSetBack(by: DurationMs): void {
+    this.known -= by;
+    this.knownAt -= by;
+    if (this.mine !== null) this.mine -= by;
+    this.settledAt -= by;
+    this.askedAt -= by;
+    this.watchedAt -= by;
+    this.blindUntil -= by;
+    this.recompute();
+  }
+
+  /** Whatever it was charged is refilled a window after that. */
+  override unexplained(at: EpochMs): void {
+    this.blindUntil = Math.max(this.blindUntil, at + this.window + CHARGED_WITHIN_MS);
   }
 
   protected onReading(reading: Reading): boolean {
@@ -79,6 +143,10 @@ export class BucketPool extends Pool {
     if (limit === null || remaining === null || remaining < 0) return false;
     const missing = Math.max(0, limit - remaining);
     const told = reading.at + missing * this.perUnit;
+    if (this.watched) {
+      if (reading.sentAt < this.blindUntil) this.mine = null;
+      else this.watch(reading, missing, told);
+    }
     // Charges only ever raise the TAT, so the largest reading is right, whatever the order. One
     // that was asked for after the last one had arrived may also lower it: the provider gave back.
     if (told >= this.known || reading.sentAt >= this.knownAt) {
@@ -89,7 +157,33 @@ export class BucketPool extends Pool {
     return false;
   }
 
+  /**
+   * Whatever of ours the bucket may have counted is taken to be counted, and to have come as late as
+   * it can; what is told beyond that others took. `remaining` is floored: one unit less is certain.
+   */
+  private watch(reading: Reading, missing: Units, told: EpochMs): void {
+    const { perUnit, mine } = this;
+    this.askedAt = Math.max(this.askedAt, reading.sentAt);
+    if (mine === null || this.minePerUnit !== perUnit) {
+      this.mine = told;
+      this.minePerUnit = perUnit;
+      this.outside?.restart();
+      this.noteOutside(0, reading.at, reading.at);
+      this.watchedAt = reading.at;
+      return;
+    }
+    const most = Math.max(mine, reading.at) + this.held * perUnit * this.ownFactor;
+    const least = reading.sentAt + (missing - 1) * perUnit;
+    const others = Math.max(0, Math.floor((least - most) / perUnit));
+    if (others > 0) this.mine = Math.max(mine, reading.at) + others * perUnit;
+    // Everything charged is in it: it cannot be more than what is told.
+    else if (reading.sentAt > this.settledAt) this.mine = Math.min(mine, told);
+    this.noteOutside(others, Math.min(this.watchedAt, reading.at), reading.at);
+    this.watchedAt = Math.max(this.watchedAt, reading.at);
+  }
+
   protected override onLimit(limit: Units, at: EpochMs): void {
+    if (limit !== this.limit) this.mine = null;
     if (this.limit !== null && limit !== this.limit) {
       this.known = Math.min(this.known, at + this.window);
       this.knownAt = 0;
@@ -116,13 +210,31 @@ export class BucketPool extends Pool {
   }
 
   protected saveState(): JsonValue {
-    return { known: this.known, knownAt: this.knownAt };
+    const { known, knownAt, mine, minePerUnit, settledAt, askedAt, watchedAt, blindUntil } = this;
+    return { known, knownAt, mine, minePerUnit, settledAt, askedAt, watchedAt, blindUntil };
   }
 
   protected loadState(state: JsonValue): void {
-    const saved = state as unknown as { known: number; knownAt: number };
+    const saved = state as unknown as SavedBucket;
     this.known = saved.known;
     this.knownAt = saved.knownAt;
+    this.mine = saved.mine;
+    this.minePerUnit = saved.minePerUnit;
+    this.settledAt = saved.settledAt;
+    this.askedAt = saved.askedAt;
+    this.watchedAt = saved.watchedAt;
+    this.blindUntil = saved.blindUntil ?? 0;
     this.recompute();
   }
+}
+
+interface SavedBucket {
+  readonly known: EpochMs;
+  readonly knownAt: EpochMs;
+  readonly mine: EpochMs | null;
+  readonly minePerUnit: DurationMs;
+  readonly settledAt: EpochMs;
+  readonly askedAt: EpochMs;
+  readonly watchedAt: EpochMs;
+  readonly blindUntil?: EpochMs;
 }

@@ -1,5 +1,5 @@
 import { HOUR, type DurationMs, type EpochMs, type JsonValue, type Units } from '../units.ts';
-import { NEVER, Pool, type Hold, type PoolFigures } from './pool.ts';
+import { NEVER, ON_EVENT, Pool, type Hold, type PoolFigures } from './pool.ts';
 
 /** A fixed window of our own: aligned to multiples of its length since the epoch (UTC). */
 export class CalendarWindowPool extends Pool {
@@ -10,39 +10,51 @@ export class CalendarWindowPool extends Pool {
     return this.windowMs ?? HOUR;
   }
 
-  private roll(now: EpochMs): void {
-    const index = Math.floor(now / this.window);
-    if (index <= this.index) return;
-    this.index = index;
-    this.used = 0;
+  /** The window of that moment; one that was charged in lasts, though a clock was set back a little. */
+  private indexAt(now: EpochMs): number {
+    return Math.max(this.index, Math.floor(now / this.window));
+  }
+
+  private usedIn(now: EpochMs): Units {
+    return this.indexAt(now) > this.index ? 0 : this.used;
   }
 
   protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
     const limit = this.limitFor('');
     if (units > limit - keep) return NEVER;
-    this.roll(now);
-    if (limit - keep - this.used - this.held >= units) return now;
-    return (this.index + 1) * this.window;
+    const used = this.usedIn(now);
+    if (limit - keep - used - this.held >= units) return now;
+    if (this.refundable && limit - keep - used >= units) return ON_EVENT;
+    return (this.indexAt(now) + 1) * this.window;
+  }
+
+  protected override whenRoomAfter(
+    extra: Units,
+    units: Units,
+    now: EpochMs,
+    keep: Units,
+    credential: string,
+  ): EpochMs {
+    return this.whenRoomPastReset(extra, units, now, keep, credential);
   }
 
   protected whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs {
     const limit = Math.max(1, this.limit ?? 1);
-    const beyond = ahead + units - Math.max(0, limit - this.used - this.held);
+    const beyond = ahead + units - Math.max(0, limit - this.usedIn(now) - this.held);
     if (beyond <= 0) return now;
-    return (this.index + Math.ceil(beyond / limit)) * this.window;
+    return (this.indexAt(now) + Math.ceil(beyond / limit)) * this.window;
   }
 
   resetTime(now: EpochMs): EpochMs | null {
-    this.roll(now);
-    return (this.index + 1) * this.window;
+    return (this.indexAt(now) + 1) * this.window;
   }
 
   protected onHold(_hold: Hold): void {}
   protected onRelease(_hold: Hold): void {}
 
   protected onSettle(_hold: Hold, units: Units, at: EpochMs): void {
-    this.roll(at);
-    this.used += units;
+    this.used = this.usedIn(at) + units;
+    this.index = this.indexAt(at);
   }
 
   protected onAbsorb(other: CalendarWindowPool): void {
@@ -51,14 +63,19 @@ export class CalendarWindowPool extends Pool {
     this.index = other.index;
   }
 
+  /** What was used in a window that has not begun yet counts in the present one. */
+  protected onClockSetBack(_by: DurationMs, now: EpochMs): void {
+    this.index = Math.min(this.index, Math.floor(now / this.window));
+  }
+
   protected onReading(): boolean {
     return false;
   }
 
   figures(now: EpochMs): PoolFigures {
-    this.roll(now);
-    const remaining = this.limit === null ? null : Math.max(0, this.limit - this.used);
-    return this.show(this.used, remaining, (this.index + 1) * this.window);
+    const used = this.usedIn(now);
+    const remaining = this.limit === null ? null : Math.max(0, this.limit - used);
+    return this.show(used, remaining, (this.indexAt(now) + 1) * this.window);
   }
 
   protected saveState(): JsonValue {

@@ -21,6 +21,7 @@ export class ConcurrencyPool extends Pool {
   protected onRelease(): void {}
   protected onSettle(): void {}
   protected onAbsorb(): void {}
+  protected onClockSetBack(): void {}
 
   protected onReading(_reading: Reading): boolean {
     return false;

@@ -1,63 +1,22 @@
 import type { PoolSpec } from '../claim.ts';
 import type { DurationMs, EpochMs, JsonObject, JsonValue, Units } from '../units.ts';
+import { Charging } from './charging.ts';
+import { Excess } from './excess.ts';
+import { Offered } from './offered.ts';
+import { Outside } from './outside.ts';
 import { Ramp } from './ramp.ts';
+import { impliedLimit, Shown } from './reading.ts';
+import type { Hold, PoolFigures, Reading, ReadingNews } from './reading.ts';
 import { Spending } from './spending.ts';
+
+export type { Hold, PoolFigures, Reading, ReadingNews } from './reading.ts';
 
 /** `earliest` answers this when only an event (an answer, a release) can make room. */
 export const ON_EVENT: EpochMs = Number.MAX_SAFE_INTEGER;
+/** A request sent this long before a reset is taken to be answered by then. */
+const ANSWERED_MS: DurationMs = 30_000;
 /** `earliest` answers this when it can never fit. */
 export const NEVER: EpochMs = Infinity;
-
-/** Units set aside for one request in one pool. */
-export interface Hold {
-  /** Changes only when its pool is joined to another. */
-  pool: Pool;
-  readonly units: Units;
-  /** When it was set aside, which is when the request was sent. */
-  readonly at: EpochMs;
-  open: boolean;
-  /** What the provider told that it costs, before it was settled. */
-  charged: Units | null;
-}
-
-/** A provider's reading of a quota, its clock already recorded in `date`. */
-export interface Reading {
-  readonly limit: Units | null;
-  readonly remaining: Units | null;
-  readonly used: Units | null;
-  readonly resetAt: EpochMs | null;
-  readonly resetIn: DurationMs | null;
-  readonly windowMs: DurationMs | null;
-  /** When it reached us. */
-  readonly at: EpochMs;
-  /** When it is written down: later than `at` for what was seen elsewhere. */
-  readonly now: EpochMs;
-  /** When the request that brought it was sent: everything answered before is in it. */
-  readonly sentAt: EpochMs;
-  /** The provider's clock in the same answer. */
-  readonly date: EpochMs | null;
-}
-
-/** What changed by a reading, worth an event of its own. */
-export interface ReadingNews {
-  readonly newLimit: boolean;
-  readonly newWindow: boolean;
-  /** Whether it told how much is used, so that whatever it includes needs no count of our own. */
-  readonly told: boolean;
-}
-
-/** A pool as readers see it; `null` = not known. */
-export interface PoolFigures {
-  readonly limit: Units | null;
-  readonly used: Units | null;
-  readonly remaining: Units | null;
-  readonly reserved: Units;
-  readonly resetAt: EpochMs | null;
-  readonly windowMs: DurationMs | null;
-  readonly observedAt: EpochMs | null;
-}
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
  * A quota policy × a partition key. Owns what is known (observations), what is held (reservations)
@@ -84,6 +43,16 @@ export abstract class Pool {
   usedAt: EpochMs = 0;
   readonly ramp: Ramp;
   readonly spending = new Spending();
+  /** What was asked of it, by class of priority; made when first asked, where units are kept by class. */
+  offered: Offered | null = null;
+  /** What was set aside in vain; made where units are estimated. */
+  excess: Excess | null = null;
+  /** What is charged for estimates; made when the first is sent. */
+  charging: Charging | null = null;
+  /** Others who use it; made when the first was noticed. */
+  outside: Outside | null = null;
+  /** When its readings began to be watched for others. */
+  private watchedFrom: EpochMs | null = null;
 
   constructor(id: string, spec: PoolSpec, charged: string) {
     this.id = id;
@@ -94,9 +63,53 @@ export abstract class Pool {
     this.ramp = new Ramp();
   }
 
+  /**
+   * Whether use that we did not send shows in its readings: requests, and units that are estimated by
+   * the provider's own rule. What is only known to be drawn on is charged nobody knows what for.
+   */
+  protected get watched(): boolean {
+    return (this.spec.unit === 'requests' && this.spec.source !== 'policy') || this.estimated;
+  }
+
+  /** A reading showed how much others took since the one before: certainly so much, mostly 0. */
+  protected noteOutside(units: Units, from: EpochMs, to: EpochMs): void {
+    this.watchedFrom ??= from;
+    if (this.outside === null) {
+      if (units <= 0) return;
+      this.outside = new Outside(from, from - this.watchedFrom, this.windowMs);
+    }
+    if (!this.outside.note(units, from, to)) this.outside = null;
+  }
+
+  /** What a request of ours will be charged cannot be told: what its readings show says nothing of others. */
+  unexplained(_at: EpochMs): void {}
+
+  /** The provider told what it costs, before it is settled. */
+  charge(hold: Hold, units: Units): void {
+    if (!hold.open) return;
+    this.onCharge(units - (hold.charged ?? hold.units));
+    hold.charged = units;
+  }
+
+  /** What was set aside turned out to cost so much more, or less. */
+  protected onCharge(_more: Units): void {}
+
+  /** Whether estimates of ours are charged by a rule of the provider's, which its readings show. */
+  get estimated(): boolean {
+    return false;
+  }
+
   /** True until the provider has said a limit (pools with a documented or own limit never are). */
   get unknown(): boolean {
     return this.limit === null;
+  }
+
+  /**
+   * True where what is set aside is an estimate that its answer corrects, mostly downwards: whoever
+   * lacks room only for that waits for answers, not for a window's end.
+   */
+  get refundable(): boolean {
+    return this.spec.source === 'policy' && this.spec.unit !== 'requests';
   }
 
   /** True while `earliest` is a guess that the next answer may well better. */
@@ -120,6 +133,23 @@ export abstract class Pool {
     const at = this.earliest(units, now, keep, credential);
     if (ahead <= 0 || at >= ON_EVENT || this.limit === null) return at;
     return Math.max(at, this.whenServed(ahead, units, now, credential));
+  }
+
+  /** Like `earliest`, if `extra` units were given to somebody else now. */
+  earliestAfter(extra: Units, units: Units, now: EpochMs, keep: Units, credential: string) {
+    if (this.blockedUntil > now || this.limit === null) return ON_EVENT;
+    return this.whenRoomAfter(extra, units, now, keep, credential);
+  }
+
+  /** Somebody of class `rank` asks for units, admitted or not; below 0: was counted before. */
+  asked(rank: number, units: Units, at: EpochMs): void {
+    if (rank < 0 || units <= 0) return;
+    if (this.offered?.fits(this.windowMs) !== true) {
+      // Buckets and slots come back all the time: whoever goes first in the line is served soon.
+      if (this.spec.kind !== 'fixed' && this.spec.kind !== 'rolling') return;
+      this.offered = new Offered(this.windowMs, at);
+    }
+    this.offered.add(rank, units, at);
   }
 
   hold(units: Units, at: EpochMs): Hold {
@@ -162,7 +192,8 @@ export abstract class Pool {
     if (newest && reading.windowMs !== null && reading.windowMs > 0)
       this.windowMs = reading.windowMs;
     const limit = reading.limit ?? impliedLimit(reading, this.limit);
-    if (limit !== null && (newest || this.limit === null)) this.onLimit(limit, reading.at);
+    if (limit !== null && (newest || this.limit === null))
+      this.onLimit(limit, reading.at, (reading.used ?? -1) >= 0);
     const newWindow = this.onReading(reading);
     const used = reading.used ?? reading.remaining ?? -1;
     const told = used >= 0 && this.limit !== null;
@@ -187,6 +218,8 @@ export abstract class Pool {
     this.skew ??= other.skew;
     this.observedAt = latest(this.observedAt, other.observedAt);
     this.usedAt = Math.max(this.usedAt, other.usedAt);
+    this.offered ??= other.offered;
+    if (other.charging !== null) (this.charging ??= new Charging()).join(other.charging);
     this.absorbHolds(holds);
     this.onAbsorb(other);
   }
@@ -209,30 +242,28 @@ export abstract class Pool {
     this.blockedFor = why;
   }
 
-  private readonly shown: Mutable<PoolFigures> = {
-    limit: null,
-    used: null,
-    remaining: null,
-    reserved: 0,
-    resetAt: null,
-    windowMs: null,
-    observedAt: null,
-  };
+  /** Everything was noted by a clock that was ahead by so much. */
+  clockSetBack(by: DurationMs, now: EpochMs): void {
+    if (this.observedAt !== null) this.observedAt -= by;
+    if (this.watchedFrom !== null) this.watchedFrom -= by;
+    this.usedAt -= by;
+    this.blockedUntil = Math.max(0, this.blockedUntil - by);
+    this.spending.clockSetBack(now);
+    this.offered = null;
+    this.excess = null;
+    this.outside?.clockSetBack(by);
+    this.charging?.clockSetBack(by);
+    this.onClockSetBack(by, now);
+  }
+
+  private readonly shown = new Shown();
 
   protected show(
     used: Units | null,
     remaining: Units | null,
     resetAt: EpochMs | null,
   ): PoolFigures {
-    const shown = this.shown;
-    shown.limit = this.limit;
-    shown.used = used;
-    shown.remaining = remaining;
-    shown.reserved = this.held;
-    shown.resetAt = resetAt;
-    shown.windowMs = this.windowMs;
-    shown.observedAt = this.observedAt;
-    return shown;
+    return this.shown.fill(this, used, remaining, resetAt);
   }
 
   /** A policy changed our own limit. */
@@ -247,13 +278,19 @@ export abstract class Pool {
     this.held -= hold.units;
   }
 
-  protected onLimit(limit: Units, _at: EpochMs): void {
+  /** @param _told whether the reading told what is used, not only what remains of the limit */
+  protected onLimit(limit: Units, _at: EpochMs, _told: boolean): void {
     this.limit = limit;
   }
 
   /** Limit for one credential; the same for all unless an account has several. */
   limitFor(_credential: string): Units {
     return this.limit ?? 0;
+  }
+
+  /** What holds people up, where the figures do not tell it; `null` = they do. */
+  standing(_now: EpochMs): string | null {
+    return null;
   }
 
   /** Whether a limit told to this credential is another than it was. */
@@ -269,6 +306,32 @@ export abstract class Pool {
   /** The same object each time, overwritten by the next call: read it at once. */
   abstract figures(now: EpochMs): PoolFigures;
   protected abstract whenRoom(units: Units, now: EpochMs, keep: Units, cred: string): EpochMs;
+  /** Where units come back one by one, room for both is needed. */
+  protected whenRoomAfter(
+    extra: Units,
+    units: Units,
+    now: EpochMs,
+    keep: Units,
+    cred: string,
+  ): EpochMs {
+    return this.whenRoom(units + extra, now, keep, cred);
+  }
+
+  /** Where a reset gives all of them back, what goes well before it is answered and gone by then. */
+  protected whenRoomPastReset(
+    extra: Units,
+    units: Units,
+    now: EpochMs,
+    keep: Units,
+    cred: string,
+  ): EpochMs {
+    const most = this.limitFor(cred) - keep;
+    const at = this.whenRoom(Math.min(most, units + extra), now, keep, cred);
+    const fits = this.held + extra + units <= most;
+    if (at <= now) return units + extra <= most ? at : ON_EVENT;
+    return fits || at - now > ANSWERED_MS ? at : ON_EVENT;
+  }
+
   protected abstract whenServed(ahead: Units, units: Units, now: EpochMs, cred: string): EpochMs;
   protected abstract onHold(hold: Hold): void;
   protected abstract onRelease(hold: Hold): void;
@@ -276,6 +339,7 @@ export abstract class Pool {
   /** Returns whether a window began that was not known. */
   protected abstract onReading(reading: Reading): boolean;
   protected abstract onAbsorb(other: Pool): void;
+  protected abstract onClockSetBack(by: DurationMs, now: EpochMs): void;
   protected abstract saveState(): JsonValue;
   protected abstract loadState(state: JsonValue): void;
 
@@ -294,6 +358,11 @@ export abstract class Pool {
       blockedFor: this.blockedFor,
       ramp: this.ramp.save(),
       spending: this.spending.save(),
+      ...(this.offered === null ? {} : { offered: this.offered.save() }),
+      ...(this.excess === null ? {} : { excess: this.excess.save() }),
+      ...(this.charging === null ? {} : { charging: this.charging.save() }),
+      ...(this.outside === null ? {} : { outside: this.outside.save() }),
+      watchedFrom: this.watchedFrom,
       state: this.saveState(),
     };
   }
@@ -308,6 +377,15 @@ export abstract class Pool {
     this.blockedFor = saved['blockedFor'] as string;
     this.ramp.load(saved['ramp'] as number);
     this.spending.load(saved['spending'] as JsonValue);
+    const offered = saved['offered'];
+    if (offered !== undefined) this.offered = Offered.load(offered);
+    const excess = saved['excess'];
+    if (excess !== undefined) (this.excess = new Excess()).load(excess);
+    const charging = saved['charging'];
+    if (charging !== undefined) this.charging = Charging.load(charging);
+    const outside = saved['outside'];
+    if (outside !== undefined) this.outside = Outside.load(outside);
+    this.watchedFrom = (saved['watchedFrom'] ?? null) as number | null;
     this.loadState(saved['state'] as JsonValue);
   }
 }
@@ -315,11 +393,4 @@ export abstract class Pool {
 function latest(a: EpochMs | null, b: EpochMs | null): EpochMs | null {
   if (a === null || b === null) return a ?? b;
   return Math.max(a, b);
-}
-
-/** Some providers say what is left but never the limit: the most ever left stands for it. */
-function impliedLimit(reading: Reading, known: Units | null): Units | null {
-  if (reading.remaining === null) return null;
-  const seen = reading.remaining + (reading.used ?? 0);
-  return known === null || seen > known ? seen : null;
 }

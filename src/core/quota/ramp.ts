@@ -50,6 +50,16 @@ export class Ramp {
     if (this.allowed < RAMP_MAX) this.allowed *= 2;
   }
 
+  /** How many may be out at once. */
+  get width(): number {
+    return this.allowed;
+  }
+
+  /** At least so many may be out at once from now on. */
+  widenTo(allowed: number): void {
+    this.allowed = Math.max(this.allowed, Math.min(allowed, RAMP_MAX));
+  }
+
   save(): number {
     return this.allowed;
   }

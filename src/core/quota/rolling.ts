@@ -1,5 +1,6 @@
 import { MINUTE, type DurationMs, type EpochMs, type JsonValue, type Units } from '../units.ts';
 import { NEVER, ON_EVENT, Pool, type Hold, type PoolFigures, type Reading } from './pool.ts';
+import { Slots } from './slots.ts';
 
 /** The oldest slot counts whole, so nothing is ever admitted too early and ≤ 1/SLOTS is lost. */
 const SLOTS = 256;
@@ -10,11 +11,11 @@ const SLOTS = 256;
  * provider's.
  */
 export class RollingWindowPool extends Pool {
-  /** Units by slot; slots are added in rising order, for charges come as time passes. */
-  private readonly counts = new Map<number, Units>();
+  private readonly slots = new Slots();
   private newest = 0;
-  private oldest = 0;
   private sum: Units = 0;
+  private askedAt: EpochMs = 0;
+  private watchedAt: EpochMs = 0;
 
   private get window(): DurationMs {
     return this.windowMs ?? MINUTE;
@@ -25,34 +26,30 @@ export class RollingWindowPool extends Pool {
   }
 
   private expire(now: EpochMs): void {
-    if (this.counts.size === 0) return;
-    const bound = Math.floor((now - this.window) / this.slotMs);
-    if (this.oldest >= bound) return;
-    for (const [slot, units] of this.counts) {
-      this.oldest = slot;
-      if (slot >= bound) break;
-      this.counts.delete(slot);
-      this.sum -= units;
-    }
+    if (this.slots.size === 0) return;
+    this.sum = this.slots.dropBefore(Math.floor((now - this.window) / this.slotMs), this.sum);
   }
 
   protected whenRoom(units: Units, now: EpochMs, keep: Units): EpochMs {
     const limit = this.limitFor('');
     if (units > limit - keep) return NEVER;
     this.expire(now);
-    const missing = units + keep - (limit - this.sum - this.held);
+    const missing = units + keep + this.margin(units + keep, now) - (limit - this.sum - this.held);
+    if (missing > 0 && this.refundable && missing <= this.held) return ON_EVENT;
     return missing <= 0 ? now : this.whenFreed(missing, now);
   }
 
+  /** Units that others may have taken; an empty window always lets somebody pass. */
+  private margin(units: Units, now: EpochMs): Units {
+    if (this.outside === null || this.sum + this.held === 0) return 0;
+    const limit = this.limitFor('');
+    return Math.min(limit - units, this.outside.margin(now - this.askedAt, limit));
+  }
+
   private whenFreed(missing: Units, now: EpochMs): EpochMs {
-    let freed = 0;
-    for (const [slot, units] of this.counts) {
-      freed += units;
-      if (freed >= missing) {
-        return Math.max(now + 1, Math.ceil((slot + 1) * this.slotMs + this.window));
-      }
-    }
-    return ON_EVENT;
+    const slot = this.slots.holding(missing);
+    if (slot === null) return ON_EVENT;
+    return Math.max(now + 1, Math.ceil((slot + 1) * this.slotMs + this.window));
   }
 
   protected whenServed(ahead: Units, units: Units, now: EpochMs): EpochMs {
@@ -67,7 +64,7 @@ export class RollingWindowPool extends Pool {
 
   resetTime(now: EpochMs): EpochMs | null {
     this.expire(now);
-    if (this.counts.size === 0) return null;
+    if (this.slots.size === 0) return null;
     return Math.ceil((this.newest + 1) * this.slotMs + this.window);
   }
 
@@ -86,17 +83,26 @@ export class RollingWindowPool extends Pool {
 
   private addTo(slot: number, units: Units): void {
     this.newest = slot;
-    if (this.counts.size === 0) this.oldest = slot;
-    this.counts.set(slot, (this.counts.get(slot) ?? 0) + units);
+    this.slots.add(slot, units);
     this.sum += units;
   }
 
   protected onAbsorb(other: RollingWindowPool): void {
-    const all = [...this.counts, ...other.counts].sort(([a], [b]) => a - b);
-    this.counts.clear();
+    const all = [...this.slots.rows(), ...other.slots.rows()].sort(([a], [b]) => a - b);
+    this.slots.clear();
     this.sum = 0;
     this.newest = 0;
     for (const [slot, units] of all) this.addTo(slot, units);
+  }
+
+  protected onClockSetBack(by: DurationMs): void {
+    const slots = Math.floor(by / this.slotMs);
+    const rows = this.slots.rows();
+    this.slots.clear();
+    for (const [slot, units] of rows) this.slots.add(slot - slots, units);
+    this.newest -= slots;
+    this.askedAt -= by;
+    this.watchedAt -= by;
   }
 
   /** Providers that tell of a rolling window tell more than we count: take the larger use. */
@@ -104,8 +110,19 @@ export class RollingWindowPool extends Pool {
     if (reading.remaining === null || this.limit === null) return false;
     this.expire(reading.at);
     const used = Math.max(0, this.limit - reading.remaining);
-    if (used > this.sum + this.held) this.add(reading.at, used - this.sum - this.held);
+    const others = Math.max(0, used - this.sum - this.held);
+    if (others > 0) this.add(reading.at, others);
+    if (this.watched) this.watch(others, reading);
     return false;
+  }
+
+  /** What the first reading shows may be anybody's. */
+  private watch(others: Units, reading: Reading): void {
+    const { watchedAt } = this;
+    this.askedAt = Math.max(this.askedAt, reading.sentAt);
+    this.watchedAt = Math.max(watchedAt, reading.at);
+    if (watchedAt === 0) this.noteOutside(0, reading.at, reading.at);
+    else this.noteOutside(others, Math.min(watchedAt, reading.at), reading.at);
   }
 
   figures(now: EpochMs): PoolFigures {
@@ -115,17 +132,15 @@ export class RollingWindowPool extends Pool {
   }
 
   protected saveState(): JsonValue {
-    return [...this.counts];
+    return [this.slots.rows(), this.askedAt, this.watchedAt];
   }
 
   protected loadState(state: JsonValue): void {
-    this.counts.clear();
+    this.slots.clear();
     this.sum = 0;
-    for (const [slot, units] of state as unknown as [number, number][]) {
-      if (this.counts.size === 0) this.oldest = slot;
-      this.newest = slot;
-      this.counts.set(slot, units);
-      this.sum += units;
-    }
+    const [rows, askedAt, watchedAt] = state as unknown as [[number, number][], number, number];
+    this.askedAt = askedAt;
+    this.watchedAt = watchedAt;
+    for (const [slot, units] of rows) this.addTo(slot, units);
   }
 }

@@ -37,6 +37,12 @@ export class Spending {
     this.since = at;
   }
 
+  /** Everything was noted by a clock that was ahead. */
+  clockSetBack(now: EpochMs): void {
+    this.since = Math.min(this.since, now);
+    this.burnedAt = Math.min(this.burnedAt, now);
+  }
+
   private decayed(at: EpochMs): Units {
     const passed = at - this.burnedAt;
     return passed <= 0 ? this.burned : this.burned * Math.exp(-passed / BURN_TAU_MS);

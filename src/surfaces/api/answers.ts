@@ -44,6 +44,14 @@ export const healthAnswer = z.object({
   notices: z.array(z.string()).optional(),
 });
 
+const priority = z.enum(['high', 'normal', 'background']);
+
+const lasting = z.object({
+  p50_s: z.number().nullable(),
+  p90_s: z.number().nullable(),
+  p99_s: z.number().nullable(),
+});
+
 const pool = z.object({
   id: z.string(),
   provider: z.string(),
@@ -51,7 +59,7 @@ const pool = z.object({
   identity: z.string(),
   model: z.string().optional(),
   unit: z.string(),
-  kind: z.enum(['fixed', 'bucket', 'rolling', 'concurrent']),
+  kind: z.enum(['fixed', 'bucket', 'rolling', 'concurrent', 'gate']),
   limit: z.number().nullable(),
   used: z.number().nullable(),
   remaining: z.number().nullable(),
@@ -61,9 +69,48 @@ const pool = z.object({
   observed_at: at.nullable(),
   source: z.enum(['observed', 'documented', 'policy']),
   queued: z.int().optional(),
+  queued_by: z.object({ high: z.int(), normal: z.int(), background: z.int() }).optional(),
+  kept: z
+    .array(
+      z.object({
+        from: priority,
+        for: z.array(priority),
+        units: z.number(),
+        expected: z.number(),
+        spread: z.number(),
+      }),
+    )
+    .optional()
+    .meta({ description: 'what is kept from a class for those above it' }),
   throttled_until: at.nullable().optional(),
-  agents: z.array(z.object({ agent: z.string(), used: z.number() })).optional(),
-  forecast: object.optional(),
+  over_reserved_ratio: z.number().optional(),
+  charged_ratio: z
+    .number()
+    .optional()
+    .meta({ description: 'set aside for an estimated unit, as learned from answers' }),
+  outside: z
+    .object({ rate_per_s: z.number(), batch: z.number(), units: z.number(), since: at })
+    .optional(),
+  phase: z.enum(['shut', 'half-open', 'ramping', 'limited']).optional(),
+  rate_per_s: z.number().optional(),
+  agents: z
+    .array(z.object({ agent: z.string(), used: z.number(), forecast: lasting.optional() }))
+    .optional(),
+  forecast: lasting
+    .extend({
+      p_exhaust: z.number(),
+      margin_s: z.number().nullable(),
+      burn_rate: z.number(),
+      burn_variance: z.number(),
+      model: z.string(),
+      as_of: at,
+    })
+    .nullable()
+    .optional(),
+  history: z
+    .array(z.tuple([at, z.number()]))
+    .optional()
+    .meta({ description: 'use over time, oldest first; only with `history=true`' }),
 });
 export const poolsAnswer = list(pool);
 
@@ -121,6 +168,7 @@ export const decisionAnswer = z.object({
     }),
   ),
   told: z.array(object),
+  attempts: z.array(object),
   ended: object.nullable(),
   events: z.array(event),
   explanation: z.string().meta({ description: 'the decision in words' }),
@@ -172,6 +220,7 @@ export const policyAnswer = z.object({
   reserve: z.array(object),
   agents: z.array(object),
   rules: z.array(object),
+  prices: z.array(object).optional(),
   notices: z.array(z.string()),
   refused: z.array(z.string()),
 });

@@ -41,6 +41,7 @@ export const poolsQuery = z.strictObject({
   provider: z.string().optional(),
   identity: z.string().optional(),
   pool: z.string().optional(),
+  history: flagText.optional().meta({ description: 'with use over about the last window' }),
 });
 
 const headerValue = z.union([z.string(), z.number()]);

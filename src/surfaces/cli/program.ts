@@ -132,6 +132,10 @@ function addLookingCommands(program: Command, shell: CliShell, done: (code: numb
   withSettings(program.command('status'))
     .description('health, pools with what is left of them, and who uses what')
     .option('--json', 'one JSON object')
+    .option(
+      '--chart <pool>',
+      'use of one pool so far, and when it will run out; its id or the end of it',
+    )
     .action(async (flags: Flags) => {
       const { statusCommand } = await import('./commands/status.ts');
       done(await statusCommand(shell, flags));
@@ -174,7 +178,43 @@ function addLookingCommands(program: Command, shell: CliShell, done: (code: numb
     });
 }
 
+interface ReplayOptions extends Flags {
+  readonly policy: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly json?: boolean;
+}
+
+interface SimFlags {
+  readonly seed?: string;
+  readonly trace?: string;
+  readonly json?: boolean;
+}
+
 function addPolicyCommands(program: Command, shell: CliShell, done: (code: number) => void): void {
+  withSettings(program.command('replay'))
+    .description('decide the requests in the ledger again by another policy, and show what differs')
+    .requiredOption('--policy <file>', 'the policy to try; the one in force stays')
+    .option('--since <time>', 'RFC 3339, epoch milliseconds, or so long ago: 30s, 10m, 2h, 1d')
+    .option('--until <time>', 'likewise')
+    .option('--json', 'one JSON object')
+    .action(async (flags: ReplayOptions) => {
+      const { replayCommand } = await import('./commands/replay.ts');
+      done(await replayCommand(shell, flags));
+    });
+
+  program
+    .command('sim')
+    .description('run scenarios in virtual time; fails when one of their invariants does')
+    .argument('<file...>', 'scenario files')
+    .option('--seed <n>', "instead of the scenario's own")
+    .option('--trace <file>', 'trace for agents that play one: Azure, Mooncake or ServeGen CSV')
+    .option('--json', 'one JSON object')
+    .action(async (files: string[], flags: SimFlags) => {
+      const { simCommand } = await import('./commands/sim.ts');
+      done(await simCommand(shell, files, flags));
+    });
+
   const policy = program.command('policy').description('policy files');
   withSettings(policy.command('check'))
     .description('validate policy files; fails with path, line and a suggestion')

@@ -1,4 +1,6 @@
 /** What the commands need of the world around them. Rooms they may not import are lent by compose. */
+import type { ReplayReport } from '../../core/replay-report.ts';
+import type { SimReport } from '../../core/sim-report.ts';
 import type { ListenAddress } from './address.ts';
 import type { SignalSource, Trust } from './commands/run.ts';
 
@@ -33,6 +35,35 @@ export type SettingsOutcome =
   /** One line each, with path and line. */
   | { readonly ok: false; readonly problems: readonly string[] };
 
+export interface ReplayWish {
+  /** The policy to try. */
+  readonly policyFile: string;
+  /** Epoch milliseconds; `null`: as far as the ledger goes. */
+  readonly since: number | null;
+  readonly until: number | null;
+}
+
+export type ReplayOutcome =
+  | { readonly ok: true; readonly report: ReplayReport }
+  /** One line each. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+export interface SimWish {
+  /** The scenario. */
+  readonly file: string;
+  /** `null`: the scenario's own. */
+  readonly seed: number | null;
+  /** A trace for agents that play one, in place of the scenario's own. */
+  readonly trace: string | null;
+  /** Told now and then how far the run is, 0…1. */
+  readonly progress?: (part: number) => void;
+}
+
+export type SimOutcome =
+  | { readonly ok: true; readonly report: SimReport }
+  /** One line each, with path and line. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
 export interface TrustWish {
   readonly caFile: string | null;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -58,6 +89,10 @@ export interface CliShell {
   settings(flags: Flags): Promise<SettingsOutcome>;
   /** Runs the daemon; resolves with the exit code when it has ended. */
   startDaemon(flags: Flags): Promise<number>;
+  /** Decides the ledger's requests again by another policy. */
+  replay(flags: Flags, wish: ReplayWish): Promise<ReplayOutcome>;
+  /** Runs a scenario in virtual time. */
+  simulate(wish: SimWish): Promise<SimOutcome>;
   loadTrust(): Promise<(wish: TrustWish) => Trust | null>;
   /** Makes a new local CA; resolves with what to tell the user. */
   rotateCa(settings: CliSettings): Promise<readonly string[]>;

@@ -1,6 +1,7 @@
-import type { DaemonFacts, EngineView, LedgerReader, PoolView } from '../../query/ports.ts';
+import type { DaemonFacts, EngineView, LedgerReader } from '../../query/ports.ts';
 import type { RequestMeter } from './meter.ts';
-import { OTHER, type Buckets } from './tally.ts';
+import { POOL_METRICS } from './pool-samples.ts';
+import type { Buckets } from './tally.ts';
 
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
@@ -28,12 +29,7 @@ export interface MetricSources {
   readonly facts: Pick<DaemonFacts, 'version' | 'node' | 'startedAt' | 'now'>;
 }
 
-/** More pools than this are not shown one by one: a scrape has to stay a scrape. */
-export const MAX_POOLS = 2000;
-
 const one = (value: number): Sample[] => [{ labels: {}, value }];
-const POOL = ['provider', 'pool', 'identity', 'model'] as const;
-const SHARED = 'Of pools that differ in nothing but an agent or scope, the tightest is shown';
 
 export const HISTOGRAMS: readonly HistogramSpec[] = [
   {
@@ -86,22 +82,18 @@ export const METRICS: readonly MetricSpec[] = [
         value: count,
       })),
   },
-  poolMetric('ratelord_pool_limit', 'What a quota allows in its window', (pool) => pool.limit),
-  poolMetric('ratelord_pool_remaining', 'What is left of a quota', (pool) => pool.remaining),
-  poolMetric('ratelord_pool_reset_seconds', 'Seconds until a quota resets', resetSeconds),
   {
-    name: 'ratelord_forecast_exhaustion_seconds',
-    help: `Seconds until a quota is predicted to run out. ${SHARED}`,
-    labels: [...POOL, 'quantile'],
-    type: 'gauge',
-    *read({ view }) {
-      for (const { labels, pool } of shownPools(view)) {
-        for (const [quantile, seconds] of forecastOf(pool)) {
-          if (seconds !== null) yield { labels: { ...labels, quantile }, value: seconds };
-        }
-      }
-    },
+    name: 'ratelord_retries_total',
+    help: 'Refusals by providers after which the request was sent once more from here',
+    labels: ['provider'],
+    type: 'counter',
+    read: ({ view }) =>
+      (view.totals().retries ?? []).map(({ provider, count }) => ({
+        labels: { provider },
+        value: count,
+      })),
   },
+  ...POOL_METRICS,
   {
     name: 'ratelord_queue_depth',
     help: 'Requests waiting now',
@@ -155,6 +147,17 @@ export const METRICS: readonly MetricSpec[] = [
       view.totals().cost.map(({ provider, model, micro_usd }) => ({
         labels: { provider, model },
         value: micro_usd / 1_000_000,
+      })),
+  },
+  {
+    name: 'ratelord_unpriced_requests_total',
+    help: 'Requests to models whose price is not known: no money was counted for them',
+    labels: ['provider', 'model'],
+    type: 'counter',
+    read: ({ view }) =>
+      (view.totals().unpriced ?? []).map(({ provider, model, count }) => ({
+        labels: { provider, model },
+        value: count,
       })),
   },
   {
@@ -228,65 +231,3 @@ export const METRICS: readonly MetricSpec[] = [
     },
   },
 ];
-
-function poolMetric(
-  name: string,
-  help: string,
-  valueOf: (pool: PoolView, now: number) => number | null,
-): MetricSpec {
-  return {
-    name,
-    help: `${help}. ${SHARED}`,
-    labels: POOL,
-    type: 'gauge',
-    *read({ view, facts }) {
-      const now = facts.now();
-      for (const { labels, pool } of shownPools(view)) {
-        const value = valueOf(pool, now);
-        if (value !== null) yield { labels, value };
-      }
-    },
-  };
-}
-
-function resetSeconds(pool: PoolView, now: number): number | null {
-  if (pool.reset_at === null) return null;
-  return Math.max(0, (Date.parse(pool.reset_at) - now) / 1000);
-}
-
-function forecastOf({ forecast }: PoolView): [string, number | null][] {
-  if (forecast === undefined) return [];
-  return [
-    ['0.5', forecast.p50_s],
-    ['0.9', forecast.p90_s],
-    ['0.99', forecast.p99_s],
-  ];
-}
-
-interface ShownPool {
-  readonly labels: Readonly<Record<string, string>>;
-  readonly pool: PoolView;
-}
-
-/**
- * One pool per label set. Agents are no labels, so the partitions of a limit that is counted per
- * agent fall together: the tightest of them stands for all.
- */
-function shownPools(view: EngineView): Iterable<ShownPool> {
-  const shown = new Map<string, ShownPool>();
-  for (const pool of view.pools()) {
-    const { provider, identity, model } = pool;
-    const key = [provider, pool.pool, identity, model ?? ''].join('\0');
-    const known = shown.get(key);
-    if (known === undefined && shown.size >= MAX_POOLS) continue;
-    if (known !== undefined && ratioLeft(known.pool) <= ratioLeft(pool)) continue;
-    const labels = { provider, pool: pool.pool, identity: identity === '' ? OTHER : identity };
-    shown.set(key, { labels: model === undefined ? labels : { ...labels, model }, pool });
-  }
-  return shown.values();
-}
-
-function ratioLeft({ remaining, limit }: PoolView): number {
-  if (remaining === null) return Infinity;
-  return limit === null || limit === 0 ? remaining : remaining / limit;
-}

@@ -52,7 +52,17 @@ export const POOLS: readonly PoolView[] = [
       { agent: 'crawler-01', used: 4000 },
       { agent: 'ci-1', used: 990 },
     ],
-    forecast: { p50_s: 30, p90_s: 20, p99_s: null },
+    forecast: {
+      p50_s: 30,
+      p90_s: 20,
+      p99_s: null,
+      p_exhaust: 0.97,
+      margin_s: -700,
+      burn_rate: 0.33,
+      burn_variance: 0.4,
+      model: 'gamma-poisson-conformal',
+      as_of: new Date(T0).toISOString(),
+    },
   },
 ];
 

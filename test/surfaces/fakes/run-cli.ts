@@ -39,6 +39,8 @@ process.exitCode = await runCli(process.argv.slice(2), {
     process.stdout.write(`serving ${JSON.stringify(flags)}\n`);
     return Promise.resolve(0);
   },
+  replay: () => Promise.resolve({ ok: false, problems: ['there is no ledger'] }),
+  simulate: () => Promise.resolve({ ok: false, problems: ['there is no scenario'] }),
   loadTrust: () => Promise.resolve(() => null),
   rotateCa: () => Promise.resolve(['restart what trusts the old one']),
 });

@@ -20,11 +20,12 @@ export function readingRoutes(app: FastifyInstance, deps: ApiDeps, door: Door): 
   });
 
   app.get('/v1/pools', (request) => {
-    const { provider, identity, pool } = validate(poolsQuery, request.query, 'query');
+    const { provider, identity, pool, history } = validate(poolsQuery, request.query, 'query');
     const items = listPools(view, {
       ...(provider !== undefined && { provider }),
       ...(identity !== undefined && { identity }),
       ...(pool !== undefined && { pool }),
+      ...(history !== undefined && { history }),
     });
     return { items };
   });

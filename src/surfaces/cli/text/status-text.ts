@@ -1,9 +1,12 @@
 import type { Health } from '../../../query/health.ts';
 import type { PoolView } from '../../../query/ports.ts';
-import { countText, nameText, spanText } from '../../../query/wording.ts';
+import { amountText, countText, nameText, spanText } from '../../../query/wording.ts';
 import type { Output } from '../shell.ts';
 import { createPaint, type Paint } from './paint.ts';
 import { tableText, type Column } from './table.ts';
+
+/** From here on a day and a time tell more than a number of hours. */
+const LONG_MS = 6 * 3_600_000;
 
 /** How the daemon is and what is left of every pool. `now` is epoch milliseconds. */
 export function statusText(
@@ -63,7 +66,7 @@ function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
       cell: leftText,
       paint: (text, pool) => colourOfLeft(pool, paint)(text),
     },
-    { title: 'HELD', align: 'right', cell: (pool) => countText(pool.reserved) },
+    { title: 'HELD', align: 'right', cell: (pool) => amountText(pool.reserved, pool.unit) },
     { title: 'WAITING', align: 'right', cell: (pool) => countText(pool.queued ?? 0) },
     { title: 'RESETS IN', align: 'right', cell: (pool) => untilReset(pool, now) },
     { title: 'TOLD', align: 'right', cell: (pool) => ageText(pool, now) },
@@ -72,10 +75,11 @@ function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
   ];
 }
 
-function leftText({ remaining, limit, unit }: PoolView): string {
-  const of = limit === null ? '' : ` of ${countText(limit)}`;
-  const left = remaining === null ? '?' : countText(remaining);
-  return `${left}${of} ${unit}`;
+function leftText({ remaining, limit, unit, phase, rate_per_s: rate }: PoolView): string {
+  if (phase !== undefined) return rate === undefined ? phase : `${countText(rate)} a second`;
+  const of = limit === null ? '' : ` of ${amountText(limit, unit)}`;
+  const left = remaining === null ? '?' : amountText(remaining, unit);
+  return `${left}${of}${unit === 'usd' ? '' : ` ${unit}`}`;
 }
 
 function colourOfLeft({ remaining, limit }: PoolView, paint: Paint): (text: string) => string {
@@ -97,12 +101,35 @@ function ageText({ observed_at: at }: PoolView, now: number): string {
   return at === null ? 'never' : `${spanText(now - Date.parse(at))} ago`;
 }
 
+/** When it is empty, more likely than not, and how likely that is before the reset. */
 function forecastText({ forecast }: PoolView): string {
-  const seconds = forecast?.p50_s ?? null;
-  return seconds === null ? '-' : `empty in ${spanText(seconds * 1000)}`;
+  if (forecast === undefined || forecast === null) return '-';
+  const { p50_s: p50, p_exhaust: chance, as_of: asOf } = forecast;
+  const likely = chance < 0.005 ? '' : ` (${percentText(chance)} before reset)`;
+  if (p50 === null) return likely === '' ? 'lasts' : `lasts${likely}`;
+  if (p50 * 1000 < LONG_MS) return `empty in ${spanText(p50 * 1000)}${likely}`;
+  return `empty ${dayText(Date.parse(asOf) + p50 * 1000, Date.parse(asOf))}${likely}`;
 }
 
-function usersText({ agents }: PoolView): string {
-  if (agents === undefined || agents.length === 0) return '-';
-  return agents.map(({ agent, used }) => `${nameText(agent)} ${countText(used)}`).join(', ');
+function percentText(chance: number): string {
+  return chance > 0.995 ? '>99%' : `${String(Math.round(chance * 100))}%`;
+}
+
+const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
+
+/** `Thu 14:20 UTC` within a week, then the date. */
+function dayText(at: number, from: number): string {
+  const when = new Date(at);
+  const iso = when.toISOString();
+  const far = at - from > 6 * 86_400_000;
+  const day = far ? iso.slice(0, 10) : (WEEKDAYS[when.getUTCDay()] ?? '');
+  return `${day} ${iso.slice(11, 16)} UTC`;
+}
+
+function usersText({ agents = [], outside, unit }: PoolView): string {
+  const users = agents.map(({ agent, used }) => `${nameText(agent)} ${amountText(used, unit)}`);
+  if (outside !== undefined && outside.units > 0) {
+    users.push(`others elsewhere ${amountText(outside.units, unit)}`);
+  }
+  return users.length === 0 ? '-' : users.join(', ');
 }

@@ -1,0 +1,58 @@
+/**
+ * A wall clock that was ahead and is set right. Everything that was noted by it would lie in the
+ * future: buckets full, windows that never end, gates shut for as long as it was wrong.
+ */
+import type { Entry } from '../ledger/entry.ts';
+import { GLOBAL, MINUTE, SYSTEM, type DurationMs, type EpochMs, type Instant } from '../units.ts';
+import type { Core } from './engine.ts';
+import { entryOf } from './entries.ts';
+import type { EngineState } from './state.ts';
+
+/** Less than this is waited for. */
+const SET_BACK_MS: DurationMs = MINUTE;
+const CODE = 'clock_set_back';
+
+/** Whether the newest entry was written by a clock that has been set back since. */
+export function wasSetBack(state: EngineState, now: EpochMs): boolean {
+  return now < state.newestAt - SET_BACK_MS;
+}
+
+/** Records it, so that a restart moves the same things. */
+export function setBack(core: Core, at: Instant): void {
+  const { state } = core;
+  const by = state.newestAt - at.wall;
+  const who = {
+    agent: SYSTEM,
+    identity: GLOBAL,
+    workload: SYSTEM,
+    scope: GLOBAL,
+    provider: '',
+  };
+  const data = ['alert_raised', { code: CODE, by_ms: by }];
+  core.record(entryOf('event', state.nextSeq, 1, at.wall, 0, who, [], data));
+  for (const request of core.live.values()) {
+    request.sentWall -= by;
+    request.arrivedWall -= by;
+  }
+}
+
+/** What was told then is taken to be told now: no time has passed, for all that is known. */
+export function evolveClock(state: EngineState, entry: Entry): void {
+  const { code, by_ms: by } = entry.data[1] as unknown as { code?: string; by_ms: DurationMs };
+  if (code !== CODE) return;
+  for (const flight of state.flights.values()) {
+    flight.sentAt = movedBack(flight.sentAt, by);
+    for (const hold of flight.holds) hold.at -= by;
+  }
+  for (const all of [state.pools, state.gates, state.hidden]) {
+    for (const pool of all.values()) pool.clockSetBack(by, entry.at);
+  }
+  for (const failing of state.failing.values()) failing.since -= by;
+  state.comebacks.clear();
+  state.spent.clockSetBack(entry.at);
+}
+
+/** 0 = never. */
+function movedBack(at: EpochMs, by: DurationMs): EpochMs {
+  return at === 0 ? 0 : at - by;
+}

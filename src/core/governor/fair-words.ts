@@ -1,0 +1,74 @@
+/** What people are told of a wait: which pool, how long, who goes first. */
+import { amountText, unitsText } from '../money.ts';
+import { ON_EVENT } from '../quota/pool.ts';
+import type { DurationMs, EpochMs } from '../units.ts';
+import type { Obstacle } from './judge.ts';
+import type { Turn, WaitLine } from './line.ts';
+import type { LiveRequest } from './request.ts';
+
+const CLASSES = ['high', 'normal', 'background'] as const;
+
+export function waitReason(found: Obstacle | null, now: EpochMs): string {
+  if (found === null) return 'it waits by policy';
+  const { pool } = found;
+  const said = found.words?.() ?? null;
+  if (said !== null) return said;
+  const standing = pool.standing(now);
+  if (standing !== null) return standing;
+  if (pool.unknown) {
+    return `nothing is known of \`${pool.spec.name}\` yet and the first request has not been answered`;
+  }
+  const figures = pool.figures(now);
+  const { unit } = pool.spec;
+  const left = `${unitsText(figures.remaining ?? 0, unit)} of ${amountText(figures.limit ?? 0, unit)}`;
+  const held = figures.reserved > 0 ? `, ${unitsText(figures.reserved, unit)} held` : '';
+  return `\`${pool.spec.name}\` has ${left} left${held}; ${whenWords(found, now)}`;
+}
+
+function whenWords(found: Obstacle, now: EpochMs): string {
+  if (found.expected >= ON_EVENT) return 'room comes when one of them ends';
+  const about = found.rough ? 'about ' : '';
+  return `it takes ${about}${seconds(Math.max(0, found.expected - now))}`;
+}
+
+/** `; 12 go before it (3 high, 9 normal) of 4 agents; its agent's fair share is 20 %`, or nothing. */
+export function placeWords(found: Obstacle | null, request: LiveRequest): string {
+  const ahead = found?.ahead;
+  const line = found?.line;
+  if (ahead === undefined || ahead === null || line === undefined || line === null) return '';
+  if (ahead.requests <= 0) return '';
+  const share = line.fair(request.rank).fairShare(request.who.agent, ahead.weight);
+  const agents = ahead.agents > 1 ? ` of ${String(ahead.agents)} agents` : '';
+  return (
+    `; ${String(ahead.requests)} go before it (${byClass(line, request, ahead.requests)})${agents}, ` +
+    `its agent's fair share is ${String(Math.max(1, Math.round(100 * share)))} %`
+  );
+}
+
+function byClass(line: WaitLine, request: LiveRequest, all: number): string {
+  const parts: string[] = [];
+  let rest = all;
+  for (let rank = 0; rank <= request.rank && rest > 0; rank++) {
+    const count = rank === request.rank ? rest : Math.min(rest, line.fair(rank).size);
+    if (count > 0) parts.push(`${String(count)} ${CLASSES[rank as 0 | 1 | 2]}`);
+    rest -= count;
+  }
+  return parts.join(', ');
+}
+
+/** Why a waiter went when it did, where it was not simply its turn. */
+export function turnWords(turn: Turn, line: WaitLine | null, request: LiveRequest): string {
+  if (line === null || turn === 'turn') return '';
+  const name = line.pool.spec.name;
+  if (turn === 'floor') {
+    return `its class, \`${request.priority}\`, was owed its floor share of \`${name}\``;
+  }
+  return `it went before others in the line of \`${name}\`, and delays none whose turn it is`;
+}
+
+export function seconds(ms: DurationMs): string {
+  if (ms < 1000) return `${String(Math.round(ms))} ms`;
+  if (ms < 120_000) return `${String(Math.ceil(ms / 100) / 10)} s`;
+  const minutes = Math.ceil(ms / 60_000);
+  return minutes < 120 ? `${String(minutes)} min` : `${String(Math.ceil(minutes / 6) / 10)} h`;
+}

@@ -1,0 +1,190 @@
+import { describe, expect, it } from 'vitest';
+import { Forecaster } from '../../src/core/forecast/forecaster.ts';
+import type { Question } from '../../src/core/forecast/question.ts';
+import { Random } from '../../src/sim/random.ts';
+
+const START = 1_700_000_000_000;
+const MINUTE = 60_000;
+
+/** Poisson arrivals of one unit at `perSecond` until `untilMs`; returns when the last one came. */
+function feed(
+  forecaster: Forecaster,
+  fromMs: number,
+  untilMs: number,
+  perSecond: number,
+  seed = 'feed',
+): number {
+  const random = new Random(seed);
+  let at = fromMs;
+  for (;;) {
+    at += random.exponential(1000 / perSecond);
+    if (at >= untilMs) return untilMs;
+    forecaster.offered(at, 1);
+  }
+}
+
+function asked(remaining: number, more: Partial<Question> = {}): Question {
+  return { remaining, resetInMs: 10 * MINUTE, refill: 0, ageMs: 0, ...more };
+}
+
+/** Half an hour of five a second. */
+function practised(): { forecaster: Forecaster; now: number } {
+  const forecaster = new Forecaster();
+  const now = feed(forecaster, START, START + 30 * MINUTE, 5);
+  return { forecaster, now };
+}
+
+describe('a forecast', () => {
+  it('says about what the rate says when nothing is unusual', () => {
+    const { forecaster, now } = practised();
+    const told = forecaster.forecast(now, asked(300));
+    expect(told.p50).toBeGreaterThan(54);
+    expect(told.p50).toBeLessThan(66);
+    expect(told.p90).toBeLessThan(told.p50 ?? 0);
+    expect(told.p99).toBeLessThan(told.p90 ?? 0);
+    expect(told.rate).toBeGreaterThan(4);
+    expect(told.rate).toBeLessThan(6);
+    expect(told.variance / told.rate).toBeGreaterThan(0.6);
+    expect(told.variance / told.rate).toBeLessThan(1.6);
+  });
+
+  it('falls as use rises, and its chance grows', () => {
+    const { forecaster, now } = practised();
+    const before = forecaster.forecast(now, asked(1_500));
+    const later = feed(forecaster, now, now + MINUTE, 25);
+    const after = forecaster.forecast(later, asked(1_500));
+    expect(after.p50).toBeLessThan((before.p50 ?? 0) * 0.75);
+    expect(after.p90).toBeLessThan(before.p90 ?? 0);
+    expect(after.pExhaust).toBeGreaterThanOrEqual(before.pExhaust);
+  });
+
+  it('falls with what remains, down to nothing', () => {
+    const { forecaster, now } = practised();
+    let last = Infinity;
+    let chance = 0;
+    for (const remaining of [30_000, 3_000, 300, 30, 3]) {
+      const told = forecaster.forecast(now, asked(remaining));
+      expect(told.p90).toBeLessThan(last);
+      expect(told.pExhaust).toBeGreaterThanOrEqual(chance);
+      last = told.p90 ?? Infinity;
+      chance = told.pExhaust;
+    }
+    const empty = forecaster.forecast(now, asked(0));
+    expect(empty).toMatchObject({ p50: 0, p90: 0, p99: 0, pExhaust: 1 });
+  });
+
+  it('is restored by a reset', () => {
+    const { forecaster, now } = practised();
+    const before = forecaster.forecast(now, asked(50, { resetInMs: 60_000 }));
+    expect(before.pExhaust).toBeGreaterThan(0.95);
+    expect(before.margin).toBeLessThan(0);
+    const later = feed(forecaster, now, now + 61_000, 5, 'after');
+    const after = forecaster.forecast(later, asked(30_000));
+    expect(after.p90).toBeGreaterThan(3_600);
+    expect(after.pExhaust).toBeLessThan(0.05);
+    expect(after.margin).toBeGreaterThan(0);
+  });
+
+  it('notices use by others, which it is told like one’s own', () => {
+    const { forecaster, now } = practised();
+    const before = forecaster.forecast(now, asked(3_000));
+    // Nobody here asks for more; every 5 s a reading shows 100 units gone that nobody here used.
+    for (let at = now + 5_000; at <= now + 2 * MINUTE; at += 5_000) forecaster.offered(at, 100);
+    const after = forecaster.forecast(now + 2 * MINUTE, asked(3_000));
+    expect(after.p50).toBeLessThan((before.p50 ?? 0) * 0.7);
+  });
+
+  it('widens with the age of its reading', () => {
+    const { forecaster, now } = practised();
+    let last = Infinity;
+    for (const ageMs of [0, 60_000, 300_000, 900_000]) {
+      const { p99 } = forecaster.forecast(now, asked(3_000, { ageMs }));
+      expect(p99).toBeLessThan(last);
+      last = p99 ?? Infinity;
+    }
+    const fresh = new Forecaster();
+    feed(fresh, START, START + 20_000, 5);
+    const young = fresh.forecast(START + 20_000, asked(300));
+    const stale = fresh.forecast(START + 20_000, asked(300, { ageMs: 60_000 }));
+    expect(stale.p99).toBeLessThan(young.p99 ?? 0);
+  });
+
+  it('takes an unknown reset for the worst case', () => {
+    const { forecaster, now } = practised();
+    const told = forecaster.forecast(now, asked(300_000, { resetInMs: null }));
+    expect(told.pExhaust).toBeGreaterThan(0.95);
+    expect(told.margin).toBeNull();
+  });
+
+  it('knows no end when more comes back than goes', () => {
+    const { forecaster, now } = practised();
+    const told = forecaster.forecast(now, asked(3_000, { refill: 50 }));
+    expect(told.p50).toBeNull();
+    expect(told.pExhaust).toBeLessThan(0.05);
+    const slower = forecaster.forecast(now, asked(3_000, { refill: 2 }));
+    const none = forecaster.forecast(now, asked(3_000));
+    expect(slower.p50).toBeGreaterThan((none.p50 ?? 0) * 1.3);
+  });
+
+  it('begins humbly: with ten seconds behind it, P99 is far below P50', () => {
+    const forecaster = new Forecaster();
+    const nothing = forecaster.forecast(START, asked(100));
+    expect(nothing).toMatchObject({ p50: null, pExhaust: 0 });
+    feed(forecaster, START, START + 10_000, 5);
+    const told = forecaster.forecast(START + 10_000, asked(1_000));
+    expect(told.p99).toBeLessThan((told.p50 ?? 0) * 0.75);
+    expect(forecaster.isCalibratedAt(60)).toBe(false);
+  });
+});
+
+describe('what is kept', () => {
+  it('is the same when it is fed the same', () => {
+    const one = practised();
+    const two = practised();
+    expect(JSON.stringify(one.forecaster.save())).toBe(JSON.stringify(two.forecaster.save()));
+  });
+
+  it('is unmoved by being asked', () => {
+    const { forecaster, now } = practised();
+    const before = JSON.stringify(forecaster.save());
+    for (const later of [now, now + 700, now + 5_000, now + 90 * MINUTE]) {
+      forecaster.forecast(later, asked(500, { refill: 1, ageMs: 5 }));
+      forecaster.forecast(later, asked(500), { at: now, units: 40 });
+    }
+    expect(JSON.stringify(forecaster.save())).toBe(before);
+  });
+
+  it('goes on after a restart as if there had been none', () => {
+    const { forecaster, now } = practised();
+    const restored = new Forecaster();
+    restored.load(JSON.parse(JSON.stringify(forecaster.save())));
+    for (const one of [forecaster, restored]) feed(one, now, now + 30 * MINUTE, 9, 'on');
+    const later = now + 30 * MINUTE;
+    expect(restored.forecast(later, asked(500))).toEqual(forecaster.forecast(later, asked(500)));
+    expect(restored.save()).toEqual(forecaster.save());
+  });
+
+  it('ignores what another version saved', () => {
+    const forecaster = new Forecaster();
+    for (const foreign of [null, 'x', [], [1, 2, 3], { ladder: [] }]) forecaster.load(foreign);
+    expect(forecaster.save()).toEqual(new Forecaster().save());
+  });
+
+  it('fits into 16 KB', () => {
+    expect(practised().forecaster.bytes).toBeLessThan(16_384);
+  });
+
+  it('survives years of silence and a clock that steps back', () => {
+    const { forecaster, now } = practised();
+    forecaster.advance(now + 3 * 365 * 24 * 60 * MINUTE);
+    forecaster.offered(now, 1);
+    const told = forecaster.forecast(now + 3 * 365 * 24 * 60 * MINUTE, asked(100));
+    expect(told.pExhaust).toBeGreaterThanOrEqual(0);
+    expect(told.p99 ?? Infinity).toBeGreaterThan(0);
+    feed(forecaster, now + 3 * 365 * 24 * 60 * MINUTE, now + (3 * 365 * 24 * 60 + 30) * MINUTE, 5);
+    const again = forecaster.forecast(now + (3 * 365 * 24 * 60 + 30) * MINUTE, asked(300));
+    expect(again.p50).toBeGreaterThan(30);
+    expect(again.p50).toBeLessThan(120);
+    expect(JSON.stringify(forecaster.save())).not.toContain('null');
+  });
+});
