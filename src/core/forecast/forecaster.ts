@@ -24,7 +24,7 @@ export const MODEL = { id: 'gamma-poisson-conformal', version: 2 } as const;
 const MOST_STEPS = 400;
 
 /** A horizon without experience of its own widens what a shorter one learned by so much. */
-const BORROWED_WIDTH = 2;
+const BORROWED_WIDTH = 1.5;
 
 /**
  * When a pool runs dry, and how likely that is before its reset. Fed with what is *asked* of the pool,

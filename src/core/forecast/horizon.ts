@@ -10,8 +10,12 @@ export const CENSOR = 8;
 /** Trials begun in each horizon. */
 export const OVERLAP = 4;
 const SCORES = 256;
-/** Outcomes before the empirical scores are trusted over the closed form. */
-export const ENOUGH = 30;
+/** Outcomes before the empirical scores are trusted over the closed form or a shorter horizon's. */
+const ENOUGH = 30;
+/**
+ * The same, far ahead: those that end early are known first, and half a day's outcomes share its trend.
+ */
+const ENOUGH_FAR = 60;
 /** Step of the adaptive conformal level (Gibbs and Candès, 2021). */
 const ADAPT = 0.005;
 /** Share of the past that an outcome makes the regressions forget. */
@@ -53,13 +57,16 @@ export class Horizon {
   private blockSquare = 0;
 
   private readonly shorter: Horizon | null;
+  private readonly enough: number;
 
   /** @param shorter what holds a little less far ahead, which this one leans to until it knows better */
   constructor(seconds: number, shorter: Horizon | null) {
     this.seconds = seconds;
     this.shorter = shorter;
+    const far = seconds > TRENDS_S;
     const prior = shorter === null ? Float64Array.from(PRIOR_WEIGHTS) : shorter.regression.weights;
-    this.regression = new Regression(prior, RIDGE, FORGET, seconds >= TRENDS_S);
+    this.regression = new Regression(prior, far ? RIDGE_FAR : RIDGE, FORGET, seconds >= TRENDS_S);
+    this.enough = far ? ENOUGH_FAR : ENOUGH;
   }
 
   get bytes(): number {
@@ -79,7 +86,7 @@ export class Horizon {
 
   /** Whether enough outcomes are known to correct the model by them. */
   get calibrated(): boolean {
-    return this.scores.size >= ENOUGH;
+    return this.scores.size >= this.enough;
   }
 
   /** Brier skill against climatology over the last outcomes; `null` = too few. */
@@ -261,6 +268,8 @@ const JUDGED = { chance: 0, usualChance: 0 };
 const PRIOR_WEIGHTS = [0.9, 0.3, 0.1, 0, 0];
 /** About the weight of one outcome of a steady stream. */
 const RIDGE = 5;
+/** Beyond the trends: a day there is one or two independent lessons. */
+const RIDGE_FAR = 100;
 /** A sample of n independent outcomes is widened by this over n: it has not seen all weathers. */
 const YOUTH = 3;
 /** Independent outcomes that a quantile wants beyond it. */

@@ -36,7 +36,7 @@ export function look(
   const usual = ladder.rate(HABIT);
   if (usual < NOTHING || remaining <= 0) return null;
   const usualSeconds = remaining / usual;
-  const rung = Math.max(1, Math.min(HABIT - 2, ladder.rungFor(usualSeconds)));
+  const rung = Math.max(1, Math.min(FARTHEST, ladder.rungFor(usualSeconds)));
   const lump = Math.max(1e-9, ladder.dispersion(HABIT));
   const borrowed = (BORROWED * lump) / usual;
   const at = (one: number): number => {
@@ -71,3 +71,5 @@ function stale({ k, a, b }: Passage, staleness: number): Passage {
 }
 
 const HOUR = RUNGS.indexOf(3_600);
+/** Demand changes within the hour: a longer look back tells more of what it was than of what it will be. */
+const FARTHEST = RUNGS.indexOf(1_800);
