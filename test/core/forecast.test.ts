@@ -58,6 +58,17 @@ describe('a forecast', () => {
     expect(after.pExhaust).toBeGreaterThanOrEqual(before.pExhaust);
   });
 
+  it('believes an hour ahead, on its first day, what the last half hour shows', () => {
+    const forecaster = new Forecaster();
+    const doubled = feed(forecaster, START, START + 300 * MINUTE, 2, 'slow');
+    const now = feed(forecaster, doubled, doubled + 45 * MINUTE, 4, 'fast');
+    const told = forecaster.forecast(now, asked(7_200));
+    // At four a second that is half an hour; what a whole hour shows would say 2,400 s.
+    expect(told.p50).toBeLessThan(2_150);
+    // What was learned ten minutes ahead is widened for it, but no more than pays.
+    expect(told.p99).toBeGreaterThan(550);
+  });
+
   it('falls with what remains, down to nothing', () => {
     const { forecaster, now } = practised();
     let last = Infinity;
