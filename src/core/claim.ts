@@ -1,4 +1,4 @@
-import type { DurationMs, QuotaUnit, Units } from './units.ts';
+import type { DurationMs, MicroUsd, QuotaUnit, Units } from './units.ts';
 
 export type PoolKind = 'fixed' | 'bucket' | 'rolling' | 'concurrent';
 
@@ -76,6 +76,8 @@ export interface ClaimBounds {
   readonly modelOutputTokens?: number;
   /** Answers asked for; 1 when absent. */
   readonly choices?: number;
+  /** What it can cost, worked out before from all of these: a record keeps this and not them. */
+  readonly cost?: MicroUsd;
 }
 
 /** What was really used, as far as the provider said. */

@@ -91,6 +91,7 @@ const UNBOUNDED_INPUT_FACTOR = 4;
  */
 export function costBound(price: ModelPrice, claim: Claim): MicroUsd | null {
   const { estimate, bounds } = claim;
+  if (bounds?.cost !== undefined) return bounds.cost;
   if (estimate === undefined) return null;
   const context = price.contextTokens;
   const choices = bounds?.choices ?? 1;

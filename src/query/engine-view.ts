@@ -213,6 +213,7 @@ function totals(governor: Governor): EngineTotals {
       count,
     })),
     retries: [...governor.totals.retries].map(([provider, count]) => ({ provider, count })),
+    turns: Object.entries(governor.totals.turns).map(([turn, count]) => ({ turn, count })),
     rules_skipped: [...governor.totals.rulesSkipped].map(([rule, count]) => ({ rule, count })),
   };
 }

@@ -73,7 +73,7 @@ function outcomeText(record: DecisionRecord, verdict: Verdict): string {
     case 'ended':
       return record.decision === 'delay'
         ? `It waited ${waited} and was then sent${why}.${expectedText(verdict)}${turnText(record)}`
-        : `It was sent at once: nothing stood in its way.`;
+        : `It was sent at once: ${verdict.reason ?? 'nothing stood in its way'}.`;
   }
 }
 

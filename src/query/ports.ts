@@ -126,8 +126,6 @@ export interface ProviderView {
 export interface QueueView {
   readonly provider: string;
   readonly depth: number;
-  /** How long the first in line has waited, milliseconds. */
-  readonly oldest_ms?: DurationMs;
 }
 
 export interface IdentityView {
@@ -175,6 +173,8 @@ export interface EngineTotals {
   readonly rules_skipped?: readonly Counted<'rule'>[];
   /** Attempts that providers refused and that were made again. */
   readonly retries?: readonly Counted<'provider'>[];
+  /** Requests that went from a line or past one, by what made them go. */
+  readonly turns?: readonly Counted<'turn'>[];
   /** Rate-limit fields that could not be read. */
   readonly malformed?: readonly (Counted<'provider'> & { readonly field: string })[];
 }

@@ -1,7 +1,7 @@
 /** A recorded request as the engine is asked again: the record has no content, but it has the claim. */
 import type { Claim } from '../core/claim.ts';
 import type { ArrivedInput } from '../core/engine.ts';
-import { FLAG_UPGRADE } from '../core/ledger/layout.ts';
+import { FLAG_UPGRADE, type DecidedData } from '../core/ledger/layout.ts';
 import type { Observation } from '../core/observation.ts';
 import { agentSettings } from '../core/policy/agents.ts';
 import type { CompiledPolicy } from '../core/policy/types.ts';
@@ -41,6 +41,7 @@ export class RecordedProviders {
 
 export function claimOf({ asked, draws, entry }: RecordedRequest): Claim {
   const [estimate, model] = [asked[15], asked[7]];
+  const cost = setAside(asked);
   return {
     provider: entry.who.provider,
     endpoint: asked[6],
@@ -52,7 +53,17 @@ export function claimOf({ asked, draws, entry }: RecordedRequest): Claim {
     ...(estimate === null
       ? {}
       : { estimate: { inputTokens: estimate[1], outputTokens: estimate[2] } }),
+    ...(cost === null ? {} : { bounds: { cost } }),
   };
+}
+
+/**
+ * The most it could cost in micro-USD, which a budget set aside for it: what bounds its answer
+ * (`max_tokens`) is not in the record. Every budget sets aside the same. `null`: it drew on none.
+ */
+function setAside(asked: DecidedData): number | null {
+  for (const draw of asked[11]) if (draw[8] === 'usd') return draw[1];
+  return null;
 }
 
 /**

@@ -78,11 +78,16 @@ function differenceOf({ request, after }: Replayed): Difference {
     after: shown(after),
     why:
       after.decision === 'pass'
-        ? `nothing stands in its way${found === '' ? '' : `; then: ${found}`}`
+        ? goesWords(after.reason, before.reason)
         : found === ''
           ? 'others were sent at another time'
           : found,
   };
+}
+
+/** Whoever goes before others at once is told so; else nothing stood there. */
+function goesWords(now: string, then: string): string {
+  return `${now === '' ? 'nothing stands in its way' : now}${then === '' ? '' : `; then: ${then}`}`;
 }
 
 function shown({ decision, code, waitedMs }: Outcome): Shown {

@@ -145,9 +145,11 @@ async function nothingUnderWay(daemon: TestDaemon): Promise<void> {
 describe.concurrent('SIGKILL', () => {
   test('at rest: the pools are the same after the restart, and a fold of the ledger', async () => {
     const daemon = await world();
+    // A busy machine answers less in that time: until there is something to compare, at any rate.
     const until = performance.now() + 700;
-    const answered = await load(daemon, () => performance.now() > until);
-    expect(answered.length).toBeGreaterThan(20);
+    const soFar: Answered[] = [];
+    await load(daemon, () => performance.now() > until && soFar.length > 20, soFar);
+    expect(soFar.length).toBeGreaterThan(20);
     await nothingUnderWay(daemon);
     const before = lasting(await daemon.items('/v1/pools'));
     expect(before.length).toBeGreaterThan(4);

@@ -6,10 +6,12 @@ import { evolve } from '../../src/core/governor/evolve.ts';
 import { loadState, saveState } from '../../src/core/governor/saved-state.ts';
 import { EngineState } from '../../src/core/governor/state.ts';
 import type { Entry } from '../../src/core/ledger/entry.ts';
+import { flatPrice, type PriceBook } from '../../src/core/money.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import { compileMatch } from '../../src/core/policy/match.ts';
 import type { CompiledPolicy, PolicyLimit } from '../../src/core/policy/types.ts';
 import { replay, type ReplayOptions } from '../../src/sim/replay.ts';
+import { LlmWorld, usage } from '../core/llm-world.ts';
 import { EMPTY_POLICY, spec, World, type Asking } from '../core/world.ts';
 
 const LIMIT = 10;
@@ -222,6 +224,51 @@ describe('a replay by the same policy', () => {
     recorder.run(1000);
     const told = replay(options(recorder.entries, OLD));
     expect(told).toMatchObject({ different: 0, unserved: { before: 1, after: 1 } });
+  });
+});
+
+describe('a replay of requests that cost money', () => {
+  const RATES = { input: 2.5, cachedInput: 1.25, output: 10, request: 0 };
+  // Nothing but the request itself bounds what it answers.
+  const prices: PriceBook = {
+    price: () => flatPrice('list', RATES, { contextTokens: null, maxOutputTokens: null }),
+  };
+  const budget = (id: string, micros: number) =>
+    limited(id, { unit: 'usd', quota: micros, windowMs: 3_600_000 });
+  const THREE = budget('three', 25_000);
+
+  /** Each may cost $0.01, and costs half of that. */
+  function spending(): readonly Entry[] {
+    const world = new LlmWorld(THREE, { prices });
+    for (let i = 0; i < 5; i++) {
+      const { key, effects } = world.ask({ inputTokens: 400, max: 900 });
+      world.pass(50);
+      if (effects[0]?.type === 'forward') world.answer(key, usage(400, 400));
+      else world.answer(key, null, 'gone', 0);
+      world.pass(1000);
+    }
+    return world.entries;
+  }
+
+  const again = (entries: readonly Entry[], policy: CompiledPolicy) =>
+    replay({ ...options(entries, policy), recordedBy: THREE, prices });
+
+  it('by the same policy sets aside what was set aside then', () => {
+    const told = again(spending(), THREE);
+    expect(told).toMatchObject({ same: 5, differences: [], diverges_at: null });
+    expect(told.passed).toEqual({ before: 4, after: 4 });
+    expect(told.refused).toEqual({ before: 1, after: 1 });
+    expect(told.usd).toEqual({ before: 0.02, after: 0.02 });
+  });
+
+  it.each([
+    ['smaller', 15_000, 2, 'RL_QUOTA'],
+    ['far too small', 9_999, 0, 'RL_TOO_LARGE'],
+    ['larger', 30_000, 5, null],
+  ])('by a %s budget counts the same money', (_what, micros, passed, code) => {
+    const told = again(spending(), budget('other', micros));
+    expect(told.passed).toEqual({ before: 4, after: passed });
+    if (code !== null) expect(told.differences[0]?.after).toMatchObject({ code });
   });
 });
 

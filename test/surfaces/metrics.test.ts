@@ -44,6 +44,7 @@ test('every promised metric is there, with the promised labels', async () => {
     'ratelord_pool_reset_seconds{provider,pool,identity}',
     'ratelord_forecast_exhaustion_seconds{provider,pool,identity,quantile}',
     'ratelord_queue_depth{provider}',
+    'ratelord_turns_total{turn}',
     'ratelord_ledger_events_total{type}',
     'ratelord_ledger_lag_seconds{}',
     'ratelord_cost_usd_total{provider,model}',
@@ -75,6 +76,7 @@ test('values: counted on the way, read at the scrape, not added up by scraping t
   expect(valueOf(text, 'ratelord_overhead_seconds_bucket{le="0.00025"}')).toBe(0);
   expect(valueOf(text, 'ratelord_overhead_seconds_bucket{le="0.0005"}')).toBe(1);
   expect(valueOf(text, 'ratelord_cost_usd_total{provider="openai",model="gpt-4o"}')).toBe(2.5);
+  expect(valueOf(text, 'ratelord_turns_total{turn="backfill"}')).toBe(5);
   const core = 'provider="github",pool="core",identity="gh-ci"';
   expect(valueOf(text, `ratelord_pool_remaining{${core}}`)).toBe(10);
   expect(valueOf(text, `ratelord_pool_reset_seconds{${core}}`)).toBe(720);

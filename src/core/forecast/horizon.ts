@@ -138,9 +138,10 @@ export class Horizon {
     return Math.min(1, Math.max(0, (this.belief - DOUBT) / (SURE - DOUBT)));
   }
 
-  /** The model's probability, drawn towards the habit as far as experience says. */
+  /** The model's probability, drawn towards the habit as far as experience says: none, none. */
   tempered(chance: number): number {
-    return this.base + this.trust * (chance - this.base);
+    const known = Math.min(1, this.outcomes / ENOUGH);
+    return chance + known * (1 - this.trust) * (this.base - chance);
   }
 
   /** ln of the seconds that are to be expected. */

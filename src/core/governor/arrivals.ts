@@ -11,11 +11,14 @@ import type { PolicyVerdict, RuleFinding } from '../policy/types.ts';
 import type { DurationMs, Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { drawRows, entryOf, pathOnly, PoolIndex, ruleRows, specRows } from './entries.ts';
+import { turnWords } from './fair-words.ts';
 import { takeIn, type Taken } from './intake.ts';
-import { byBudget, byRule, weigh, type Judgement, type Obstacle } from './judge.ts';
+import { byBudget, byRule, PASS, weigh, type Judgement, type Obstacle } from './judge.ts';
 import { Pacers } from './pacers.ts';
 import { refusalOf } from './refusing.ts';
+import type { LiveRequest } from './request.ts';
 import type { WaitingRoom } from './waiting-room.ts';
+import { turnPast } from './waits.ts';
 
 /** What was decided of a newcomer, before it is acted on. */
 export interface Considered {
@@ -85,10 +88,21 @@ export class Arrivals {
     request.notBefore = input.at.mono + policyWait.ms;
     const found = this.room.obstacleFor(request, input.at);
     let judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
+    if (pacing && judged === PASS && this.room.lines.size > 0)
+      judged = this.passing(request, input);
     if (pacing) judged = this.room.ticketed(request, judged, input.at);
     // Whoever is refused takes no slot, or those who retry would keep everybody out for good.
     if (pacing && judged.verdict !== 'reject') this.takeSlots(verdict, input.at);
     return { taken, judged, found, verdict, rules };
+  }
+
+  /** He goes at once, though others wait. */
+  private passing(request: LiveRequest, { at }: ArrivedInput): Judgement {
+    const past = turnPast(request, this.room.lines, at.wall);
+    if (past === null) return PASS;
+    this.core.totals.turn(past.turn);
+    const reason = turnWords(past.turn, past.line, request);
+    return reason === '' ? PASS : { ...PASS, reason };
   }
 
   /** How long the rules want it to wait, and which of them the longest. */

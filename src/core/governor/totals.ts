@@ -4,6 +4,7 @@ import type { Entry } from '../ledger/entry.ts';
 import type { EventType } from '../ledger/event.ts';
 import { RETRIED, type DecidedData, type EndedData, type ObservedData } from '../ledger/layout.ts';
 import type { MicroUsd } from '../units.ts';
+import type { Turn } from './line.ts';
 
 const MAX_MODELS = 200;
 
@@ -17,6 +18,8 @@ export class Totals {
   /** Attempts that were refused and made again, by provider. */
   readonly retries = new Map<string, number>();
   readonly rulesSkipped = new Map<string, number>();
+  /** Requests that went while others waited, by what made them go. */
+  readonly turns: Record<Turn, number> = { turn: 0, floor: 0, backfill: 0 };
 
   /** Micro-USD by `provider|model`, where it is known. */
   readonly cost = new Map<string, MicroUsd>();
@@ -27,6 +30,10 @@ export class Totals {
   spend({ provider, model = '' }: Claim, cost: MicroUsd | null): void {
     if (cost === null) bump(this.unpriced, bounded(this.unpriced, provider, model));
     else if (cost >= 0) bump(this.cost, bounded(this.cost, provider, model), cost);
+  }
+
+  turn(turn: Turn): void {
+    this.turns[turn] += 1;
   }
 
   count(entry: Entry): void {

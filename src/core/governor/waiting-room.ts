@@ -306,6 +306,7 @@ export class WaitingRoom {
   private serve(request: LiveRequest, at: Instant): void {
     const { line } = request;
     const turn = line === null ? 'turn' : turnOf(line, request, at.wall);
+    if (line !== null) this.core.totals.turn(turn);
     learn(request, at.mono);
     this.leave(request);
     this.departures.send(request, this.withGates(request), line, turn, at);

@@ -1,6 +1,6 @@
 /** Of one who waits: what its wait came to, and whether more of it helps. */
 import { Gate } from '../quota/gate.ts';
-import { NEVER, ON_EVENT } from '../quota/pool.ts';
+import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
 import type { EpochMs, Instant, MonoMs } from '../units.ts';
 import type { Obstacle } from './judge.ts';
 import type { Turn, WaitLine } from './line.ts';
@@ -21,6 +21,25 @@ export function turnOf(line: WaitLine, request: LiveRequest, now: EpochMs): Turn
     if (line.fair(above).size > 0) return 'floor';
   }
   return 'turn';
+}
+
+/**
+ * Of a newcomer who may go at once: the line that he goes past, and whether in turn there; `null`:
+ * nobody waits for anything that he draws on.
+ */
+export function turnPast(
+  request: LiveRequest,
+  lines: ReadonlyMap<Pool, WaitLine>,
+  now: EpochMs,
+): { readonly line: WaitLine; readonly turn: Turn } | null {
+  let passed: WaitLine | null = null;
+  for (const { pool } of request.draws) {
+    const line = lines.get(pool);
+    if (line === undefined || line.size === 0) continue;
+    if (line.before(request, now) !== null) return { line, turn: 'backfill' };
+    passed = line;
+  }
+  return passed === null ? null : { line: passed, turn: 'turn' };
 }
 
 /** Waiting does not help. */

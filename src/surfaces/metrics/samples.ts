@@ -103,6 +103,14 @@ export const METRICS: readonly MetricSpec[] = [
       view.queueDepth().map(({ provider, depth }) => ({ labels: { provider }, value: depth })),
   },
   {
+    name: 'ratelord_turns_total',
+    help: 'Requests that went while others waited, by what made them go',
+    labels: ['turn'],
+    type: 'counter',
+    read: ({ view }) =>
+      (view.totals().turns ?? []).map(({ turn, count }) => ({ labels: { turn }, value: count })),
+  },
+  {
     name: 'ratelord_in_flight_requests',
     help: 'Requests forwarded and not ended',
     labels: [],

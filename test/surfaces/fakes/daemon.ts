@@ -125,6 +125,7 @@ export class FakeView implements EngineView {
       events: [{ type: 'intent_decided' as const, count: 12 }],
       cost: [{ provider: 'openai', model: 'gpt-4o', micro_usd: 2_500_000 }],
       rules_skipped: [{ rule: 'watch', count: 1 }],
+      turns: [{ turn: 'backfill', count: 5 }],
     };
   }
 }
