@@ -18,6 +18,7 @@ interface Moment {
 
 /** How far ahead the forecaster tries itself, seconds. */
 export const HORIZONS = [10, 60, 600, 3_600] as const;
+const LOGS = HORIZONS.map((seconds) => Math.log(seconds));
 export const MODEL = { id: 'gamma-poisson-conformal', version: 2 } as const;
 
 /** Of a long silence so many moments are looked at one by one: enough to learn that nothing came. */
@@ -172,10 +173,10 @@ export class Forecaster {
   /** The horizons that an expected time lies between: `index + share`. */
   private between(log: number): number {
     let i = 0;
-    while (i < HORIZONS.length - 1 && log > Math.log(HORIZONS[i + 1] as number)) i += 1;
+    while (i < HORIZONS.length - 1 && log > (LOGS[i + 1] as number)) i += 1;
     if (i === HORIZONS.length - 1) return i;
-    const from = Math.log(HORIZONS[i] as number);
-    const to = Math.log(HORIZONS[i + 1] as number);
+    const from = LOGS[i] as number;
+    const to = LOGS[i + 1] as number;
     return i + Math.max(0, (log - from) / (to - from));
   }
 

@@ -105,10 +105,7 @@ export class Ladder {
   /** The rung that looks back about as far as `seconds` ahead. */
   rungFor(seconds: number): number {
     let best = 0;
-    for (let i = 1; i < RUNGS.length; i++) {
-      const here = Math.abs(Math.log((RUNGS[i] as number) / seconds));
-      if (here < Math.abs(Math.log((RUNGS[best] as number) / seconds))) best = i;
-    }
+    while (best < BORDERS.length && seconds > (BORDERS[best] as number)) best += 1;
     return best;
   }
 
@@ -135,3 +132,6 @@ export class Ladder {
 }
 
 const KEEP = RUNGS.map((seconds) => Math.exp(-1 / seconds));
+
+/** Where the next rung is nearer: the geometric means of neighbours. */
+const BORDERS = RUNGS.slice(1).map((seconds, i) => Math.sqrt(seconds * (RUNGS[i] as number)));
