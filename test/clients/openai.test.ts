@@ -127,7 +127,7 @@ describe('refused by us', () => {
     const decisions = await decisionsOf(world.daemon, 'patient');
     expect(decisions).toEqual(['pass', 'reject', 'pass']);
     expect(world.openai.refused).toBe(0);
-  });
+  }, 60_000);
 
   test('what can never fit is not tried again', async () => {
     const openai = client('hopeless', { maxRetries: 5 });
