@@ -61,14 +61,15 @@ test('a background flood leaves what high ones are expected to ask', async () =>
 });
 
 test('background waits its turn, and high ones are served at once meanwhile', async () => {
+  // Windows are aligned to the clock: what is kept for those who come late in one is given away.
+  await new Promise((resolve) => setTimeout(resolve, WINDOW_MS - (Date.now() % WINDOW_MS)));
   await inTurn('short/x', 10);
   const waiting = flood('short/x', 60, '20');
   const [first] = await Promise.all([Promise.race(waiting), inTurn('short/x', 8)]);
   expect(first.status).toBe(200);
   for (const answer of await inTurn('short/x', 5)) {
     expect(answer.status).toBe(200);
-    // On a slow machine the burst may take the rest of a window: never longer than until its end.
-    expect(Number(answer.field('x-ratelord-waited-ms'))).toBeLessThanOrEqual(WINDOW_MS);
+    expect(Number(answer.field('x-ratelord-waited-ms'))).toBeLessThan(100);
   }
   const served = await Promise.all(waiting);
   expect(served.map((answer) => answer.status)).toEqual(Array.from({ length: 60 }, () => 200));

@@ -1,7 +1,8 @@
 /** What people are told of a wait: which pool, how long, who goes first. */
 import { amountText, unitsText } from '../money.ts';
 import { ON_EVENT } from '../quota/pool.ts';
-import type { DurationMs, EpochMs } from '../units.ts';
+import { spanOf } from '../quota/span.ts';
+import type { EpochMs } from '../units.ts';
 import type { Obstacle } from './judge.ts';
 import type { Turn, WaitLine } from './line.ts';
 import type { LiveRequest } from './request.ts';
@@ -28,7 +29,7 @@ export function waitReason(found: Obstacle | null, now: EpochMs): string {
 function whenWords(found: Obstacle, now: EpochMs): string {
   if (found.expected >= ON_EVENT) return 'room comes when one of them ends';
   const about = found.rough ? 'about ' : '';
-  return `it takes ${about}${seconds(Math.max(0, found.expected - now))}`;
+  return `it takes ${about}${spanOf(Math.max(0, found.expected - now))}`;
 }
 
 /** `; 12 go before it (3 high, 9 normal) of 4 agents; its agent's fair share is 20 %`, or nothing. */
@@ -64,11 +65,4 @@ export function turnWords(turn: Turn, line: WaitLine | null, request: LiveReques
     return `its class, \`${request.priority}\`, was owed its floor share of \`${name}\``;
   }
   return `it went before others in the line of \`${name}\`, and delays none whose turn it is`;
-}
-
-export function seconds(ms: DurationMs): string {
-  if (ms < 1000) return `${String(Math.round(ms))} ms`;
-  if (ms < 120_000) return `${String(Math.ceil(ms / 100) / 10)} s`;
-  const minutes = Math.ceil(ms / 60_000);
-  return minutes < 120 ? `${String(minutes)} min` : `${String(Math.ceil(minutes / 6) / 10)} h`;
 }

@@ -6,12 +6,13 @@ import type { PolicyVerdict, RuleFinding } from '../policy/types.ts';
 import { amountText, unitsText } from '../money.ts';
 import { Gate } from '../quota/gate.ts';
 import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
+import { spanOf } from '../quota/span.ts';
 import { SECOND, type DurationMs, type EpochMs, type Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { mayPass } from './fair-backfill.ts';
 import type { Ahead } from './fair-class.ts';
 import { inLine } from './fair-place.ts';
-import { placeWords, seconds, waitReason } from './fair-words.ts';
+import { placeWords, waitReason } from './fair-words.ts';
 import type { WaitLine } from './line.ts';
 import { keptFor, unitsFor, type LiveRequest, type PoolDraw } from './request.ts';
 
@@ -345,7 +346,7 @@ function overLongByRule(
   return {
     verdict: 'reject',
     code: 'RL_RULE',
-    reason: `${rule.reason}, longer than the ${seconds(request.maxWaitMs)} it may wait`,
+    reason: `${rule.reason}, longer than the ${spanOf(request.maxWaitMs)} it may wait`,
     rule: rule.rule,
     blocking: null,
     waitMs,
@@ -366,7 +367,7 @@ export function overLong(
   return {
     verdict: 'reject',
     code: down ? 'RL_PROVIDER_DOWN' : 'RL_QUOTA',
-    reason: `${waitReason(found, now)}${placeWords(found, request)}, longer than the ${seconds(request.maxWaitMs)} it may wait`,
+    reason: `${waitReason(found, now)}${placeWords(found, request)}, longer than the ${spanOf(request.maxWaitMs)} it may wait`,
     blocking: pool,
     waitMs,
     retryInMs: Math.max(1, retryInMs),

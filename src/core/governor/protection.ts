@@ -20,6 +20,7 @@
 import { evenRate, pacingOf, Debt } from '../policy/pacing.ts';
 import type { CompiledPolicy } from '../policy/types.ts';
 import { ON_EVENT, type Pool } from '../quota/pool.ts';
+import { spanOf } from '../quota/span.ts';
 import {
   MINUTE,
   SECOND,
@@ -146,7 +147,7 @@ export class Protection {
     if (!same && this.holdsBackUntil(request, draw, now) <= now) return null;
     const { at, level } = same ? last.solution : this.solve(request, draw, now);
     if (at <= now) return null;
-    const turn = `next slot in ${seconds(at - now)}`;
+    const turn = `next slot in ${spanOf(at - now)}`;
     const limit = String(pool.limit ?? 0);
     if (level === null || level.kept <= 0) {
       const left = String(Math.max(0, Math.floor(roomOf(pool, now))));
@@ -317,10 +318,4 @@ function waitingWith(request: LiveRequest, pool: Pool, reset: EpochMs): Units {
 /** When what a pool holds is whole again. Before its first answer a window is taken to begin now. */
 function endOf(pool: Pool, now: EpochMs): EpochMs {
   return pool.resetTime(now) ?? now + (pool.windowMs ?? 0);
-}
-
-function seconds(ms: DurationMs): string {
-  return ms < 60_000
-    ? `${String(Math.ceil(ms / 100) / 10)} s`
-    : `${String(Math.ceil(ms / 60_000))} min`;
 }
