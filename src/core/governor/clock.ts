@@ -17,10 +17,15 @@ export function wasSetBack(state: EngineState, now: EpochMs): boolean {
   return now < state.newestAt - SET_BACK_MS;
 }
 
-/** Records it, so that a restart moves the same things. */
-export function setBack(core: Core, at: Instant): void {
+/**
+ * Records it, so that a restart moves the same things.
+ * @param last when the engine was last asked anything: its monotonic clock tells what has passed
+ *   since, which must not be added to every wait. Null at a start, when nothing tells.
+ */
+export function setBack(core: Core, at: Instant, last: Instant | null): void {
   const { state } = core;
-  const by = state.newestAt - at.wall;
+  const expected = last === null ? 0 : last.wall + Math.max(0, at.mono - last.mono);
+  const by = Math.round(Math.max(state.newestAt, expected) - at.wall);
   const who = {
     agent: SYSTEM,
     identity: GLOBAL,
@@ -36,7 +41,7 @@ export function setBack(core: Core, at: Instant): void {
   }
 }
 
-/** What was told then is taken to be told now: no time has passed, for all that is known. */
+/** After a start, what was told then is taken to be told now: no time has passed, for all that is known. */
 export function evolveClock(state: EngineState, entry: Entry): void {
   const { code, by_ms: by } = entry.data[1] as unknown as { code?: string; by_ms: DurationMs };
   if (code !== CODE) return;

@@ -56,6 +56,9 @@ export class Governor implements Engine, Core {
   private readonly course: Course;
   private readonly intents: Intents;
 
+  /** When it was last asked anything. */
+  private last: Instant | null = null;
+
   /** @param outlook over that state; after a restart one that recalls what was asked before */
   constructor(
     options: EngineOptions,
@@ -96,6 +99,7 @@ export class Governor implements Engine, Core {
   step(input: Input): readonly Effect[] {
     this.effects.length = 0;
     if (wasSetBack(this.state, input.at.wall)) this.setClockBack(input.at);
+    this.last = input.at;
     switch (input.type) {
       case 'arrived':
         this.arrivals.arrived(input);
@@ -142,7 +146,7 @@ export class Governor implements Engine, Core {
   }
 
   private setClockBack(at: Instant): void {
-    setBack(this, at);
+    setBack(this, at, this.last);
     this.room.forgetTickets();
     this.room.regroup();
   }
