@@ -154,7 +154,7 @@ function settlesAtEnd(pool: Pool): boolean {
 function observed(state: EngineState, entry: Entry, data: ObservedData): void {
   if (data[7] >= 0) {
     const account = (entry.pools[data[7]] ?? '').slice(ACCOUNT_PREFIX.length);
-    state.setAccount(entry.who.provider, entry.who.identity, account);
+    state.setAccount(entry.who.provider, entry.who.identity, account, entry.at);
   }
   makePools(state, entry, data[8]);
   const flight = state.flights.get(entry.request) ?? null;

@@ -71,7 +71,7 @@ export function observedData(
   for (const o of observations) {
     if (o.kind !== 'account' || o.account === party.charged) continue;
     account = index.of(ACCOUNT_PREFIX + o.account);
-    state.setAccount(party.provider, party.identity, o.account);
+    state.setAccount(party.provider, party.identity, o.account, now);
   }
   for (const o of observations) {
     if (o.kind === 'quota') {

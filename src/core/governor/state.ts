@@ -261,7 +261,7 @@ export class EngineState {
   }
 
   /** Credentials of one account share its pools: those of the identity become the account's. */
-  setAccount(provider: string, identity: string, account: string): void {
+  setAccount(provider: string, identity: string, account: string, now: EpochMs): void {
     const key = `${provider}|${identity}`;
     const before = this.accounts.get(key);
     if (before === account) return;
@@ -273,7 +273,7 @@ export class EngineState {
     }
     this.accounts.set(key, account);
     // What it shared with others of another account stays with them.
-    if (before === undefined) joinAccount(this, provider, identity, account);
+    if (before === undefined) joinAccount(this, provider, identity, account, now);
     const party = this.parties.get(key);
     if (party !== undefined) {
       party.charged = account;
