@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Calibration } from '../../src/core/forecast/calibration.ts';
+import { Blend } from '../../src/core/forecast/blend.ts';
+import { Odds } from '../../src/core/forecast/odds.ts';
 import { lastsWith, passage, within } from '../../src/core/forecast/passage.ts';
+import { Readings } from '../../src/core/forecast/readings.ts';
 import { Regression } from '../../src/core/forecast/regression.ts';
 import { Sample } from '../../src/core/forecast/sample.ts';
 import {
@@ -110,7 +114,7 @@ describe('sample', () => {
 
 describe('regression', () => {
   it('finds the weights that made the outcomes', () => {
-    const regression = new Regression(Float64Array.from([0, 0, 0, 0, 0]), 0.1, 0, true);
+    const regression = new Regression(Float64Array.from([0, 0, 0, 0, 0]), 0.1, 0.1, 0, true);
     const random = new Random('regression');
     const features = new Float64Array(4);
     for (let i = 0; i < 2_000; i++) {
@@ -123,10 +127,130 @@ describe('regression', () => {
   });
 
   it('leans to its prior while it knows little, and holds no rate against itself', () => {
-    const regression = new Regression(Float64Array.from([0.6, 0.3, 0, 0, 0]), 100, 0, false);
+    const regression = new Regression(Float64Array.from([0.6, 0.3, 0, 0, 0]), 100, 100, 0, false);
     regression.learn(Float64Array.from([1, 1, 1, 1]), -5, 1);
     expect(regression.weights[0]).toBeGreaterThan(0.45);
     for (let i = 0; i < 1_000; i++) regression.learn(Float64Array.from([0, 0, 0, 1]), -1, 1);
     expect(regression.weights[3]).toBe(0);
+  });
+});
+
+describe('readings', () => {
+  it('have the mean of the last twenty, silent ones counted', () => {
+    const units = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 200 });
+    const silence = fc.integer({ min: 0, max: 90 });
+    fc.assert(
+      fc.property(units, silence, fc.integer({ min: 0, max: 9 }), (all, quiet, untold) => {
+        const everyS = 3;
+        const readings = new Readings(20 * everyS);
+        all.forEach((one, second) => readings.tick(1_000 + second, one));
+        const seconds = [...all, ...Array.from({ length: quiet }, () => 0)];
+        const ended = Math.floor(seconds.length / everyS);
+        const rates = Array.from({ length: ended }, (_, i) => {
+          const own = seconds.slice(i * everyS, (i + 1) * everyS);
+          return own.reduce((sum, one) => sum + one, 0) / everyS;
+        }).slice(-20);
+        const mean = rates.reduce((sum, rate) => sum + rate, 0) / Math.max(1, rates.length);
+        expect(readings.mean(1_000 + seconds.length, 0)).toBeCloseTo(mean, 5);
+        // What was not told yet belongs to the reading that was going on.
+        const going = Math.floor((all.length - 1) / everyS);
+        const counts = going < ended && going >= ended - 20;
+        const more = counts ? untold / everyS / rates.length : 0;
+        expect(readings.mean(1_000 + seconds.length, untold)).toBeCloseTo(mean + more, 5);
+      }),
+    );
+  });
+});
+
+describe('a second opinion', () => {
+  it('counts as far as it was nearer to what happened', () => {
+    const random = new Random('opinions');
+    const better = new Blend();
+    const worse = new Blend();
+    const same = new Blend();
+    for (let i = 0; i < 400; i++) {
+      const happened = random.normal();
+      const near = happened + 0.1 * random.normal();
+      const far = happened + 0.3 * random.normal();
+      better.learn(far, near, happened);
+      worse.learn(near, far, happened);
+      same.learn(near, near, happened);
+    }
+    expect(better.weight).toBeGreaterThan(0.95);
+    expect(worse.weight).toBeLessThan(0.01);
+    expect(same.weight).toBeCloseTo(1 / (1 + Math.E), 6);
+  });
+
+  it('is not made by one long silence', () => {
+    const random = new Random('silence');
+    const blend = new Blend();
+    const week = (): void => {
+      for (let i = 0; i < 300; i++) {
+        const happened = random.normal();
+        blend.learn(happened + 0.1, happened + 0.13, happened);
+      }
+    };
+    week();
+    for (let i = 0; i < 32; i++) blend.learn(-20, 8, 8);
+    week();
+    expect(blend.weight).toBeLessThan(0.3);
+  });
+});
+
+describe('odds', () => {
+  /** Outcomes of which a share of `chance(i)` ran out, and what the model said of each. */
+  function tell(odds: Odds, chance: (i: number) => number, said: (i: number) => number): void {
+    const random = new Random('odds');
+    for (let i = 0; i < 2_000; i++) {
+      odds.judge(said(i), odds.usual, random.next() < chance(i) ? 1 : 0);
+    }
+  }
+
+  it('are the habit’s where the model has no skill', () => {
+    const odds = new Odds(null);
+    const random = new Random('noise');
+    tell(
+      odds,
+      () => 0.3,
+      () => random.next(),
+    );
+    expect(odds.usual).toBeGreaterThan(0.22);
+    expect(odds.usual).toBeLessThan(0.38);
+    expect(Math.abs(odds.tempered(0.9) - odds.usual)).toBeLessThan(0.06);
+    expect(odds.skill).toBeGreaterThan(-0.02);
+  });
+
+  it('are the model’s where it is right', () => {
+    const odds = new Odds(null);
+    const truth = (i: number): number => (i % 2 === 0 ? 0.9 : 0.1);
+    tell(odds, truth, truth);
+    expect(odds.tempered(0.9)).toBeGreaterThan(0.85);
+    expect(odds.skill).toBeGreaterThan(0.5);
+  });
+
+  it('follow a habit that changes', () => {
+    const odds = new Odds(null);
+    tell(
+      odds,
+      (i) => (Math.floor(i / 500) % 2 === 0 ? 0.1 : 0.9),
+      () => odds.usual,
+    );
+    // On average one in two ran out; lately nine in ten did.
+    expect(odds.usual).toBeGreaterThan(0.75);
+  });
+});
+
+describe('calibrated levels', () => {
+  it('do not cross, whichever claim is missed', () => {
+    for (const place of [0, 1, 2]) {
+      for (const missed of [true, false]) {
+        const calibration = new Calibration(1);
+        for (let i = 0; i < 200; i++) calibration.learn(Math.sin(i * 7.3));
+        for (let i = 0; i < 3_000; i++) calibration.adapt(place, missed);
+        const [half, tenth, hundredth] = [0.5, 0.9, 0.99].map((p) => calibration.scoreAt(p));
+        expect(tenth).toBeLessThanOrEqual(half as number);
+        expect(hundredth).toBeLessThanOrEqual(tenth as number);
+      }
+    }
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { Forecaster } from '../../src/core/forecast/forecaster.ts';
 import type { Question } from '../../src/core/forecast/question.ts';
 import { Random } from '../../src/sim/random.ts';
+import { makeTrace } from '../../src/sim/synthetic.ts';
 
 const START = 1_700_000_000_000;
 const MINUTE = 60_000;
@@ -145,6 +146,118 @@ describe('a forecast', () => {
     const told = forecaster.forecast(START + 10_000, asked(1_000));
     expect(told.p99).toBeLessThan((told.p50 ?? 0) * 0.75);
     expect(forecaster.isCalibratedAt(60)).toBe(false);
+  });
+});
+
+describe('a beginning', () => {
+  /** How often claims of times came true for clients that had been watched for a minute. */
+  function comesTrue(horizonS: number): { p90: number; p99: number } {
+    const spec = { kind: 'hawkes', perSecond: 0.5, branching: 0.8, decayMs: 10_000 } as const;
+    const length = (600 + 60 + 8 * horizonS) * 1000;
+    const held = { p90: 0, p99: 0 };
+    const clients = 60;
+    for (let client = 0; client < clients; client++) {
+      const all = makeTrace(spec, length, new Random(`client ${String(client)}`));
+      const times = all.map(({ atMs }) => atMs - 600_000).filter((atMs) => atMs >= 0);
+      const forecaster = new Forecaster();
+      const seen = times.filter((atMs) => atMs < MINUTE).length;
+      for (const atMs of times.slice(0, seen)) forecaster.offered(START + atMs, 1);
+      const remaining = Math.ceil((seen * horizonS) / 60);
+      const resetInMs = horizonS * 1000;
+      const told = forecaster.forecast(START + MINUTE, asked(remaining, { resetInMs }));
+      const lasted = ((times[seen + remaining - 1] ?? Infinity) - MINUTE) / 1000;
+      if (lasted >= (told.p90 ?? Infinity)) held.p90 += 1 / clients;
+      if (lasted >= (told.p99 ?? Infinity)) held.p99 += 1 / clients;
+    }
+    return held;
+  }
+
+  it('claims no more of ten minutes than a minute shows', () => {
+    // The closed form alone, which takes the rate of that minute for granted, comes to 70 and 85 %.
+    const { p90, p99 } = comesTrue(600);
+    expect(p90).toBeGreaterThan(0.85);
+    expect(p99).toBeGreaterThan(0.96);
+  });
+
+  it('claims no more of the next minute, either', () => {
+    const { p90, p99 } = comesTrue(60);
+    expect(p90).toBeGreaterThan(0.82);
+    expect(p99).toBeGreaterThan(0.95);
+  });
+
+  it('takes a burst for what it is: the end of the window may be reached after all', () => {
+    const forecaster = new Forecaster();
+    for (const ms of [0, 400, 800, 1_200]) forecaster.offered(START + ms, 1);
+    const told = forecaster.forecast(START + 2_000, asked(56, { resetInMs: MINUTE }));
+    expect(told.pExhaust).toBeLessThan(0.75);
+    expect(told.p99).toBeLessThan((told.p50 ?? 0) / 5);
+  });
+});
+
+describe('a surer claim', () => {
+  it('is never of a longer time', () => {
+    for (const seed of ['one', 'two', 'three']) {
+      const forecaster = new Forecaster();
+      const random = new Random(seed);
+      let now = START;
+      for (let i = 0; i < 400; i++) {
+        // Demand that is another one every few minutes, and now and then none at all.
+        const perSecond = random.next() < 0.2 ? 0.01 : random.exponential(4);
+        now = feed(
+          forecaster,
+          now,
+          now + random.exponential(3 * MINUTE),
+          perSecond,
+          `${seed} ${i}`,
+        );
+        for (const remaining of [20, 200, 2_000, 20_000]) {
+          const { p50, p90, p99 } = forecaster.forecast(now, asked(remaining));
+          const told = [p99 ?? Infinity, p90 ?? Infinity, p50 ?? Infinity];
+          expect(told).toEqual(told.toSorted((one, other) => one - other));
+        }
+      }
+    }
+  });
+});
+
+describe('a silence', () => {
+  it('is expected to go on about as long as it went on already', () => {
+    const { forecaster, now } = practised();
+    const told = forecaster.forecast(now + 600 * MINUTE, asked(300));
+    expect(told.p50).toBeGreaterThan(9 * 3_600);
+    expect(told.p90).toBeGreaterThan(3_600);
+    const soon = forecaster.forecast(now + 600 * MINUTE, asked(1, { resetInMs: MINUTE }));
+    expect(soon.pExhaust).toBeLessThan(0.003);
+    // Before anything was learned of a minute, a habit of half a unit a second is all there is.
+    const young = new Forecaster();
+    feed(young, START, START + 3 * MINUTE, 0.5);
+    const until = asked(5, { resetInMs: MINUTE });
+    expect(young.forecast(START + 603 * MINUTE, until).pExhaust).toBeLessThan(0.003);
+  });
+
+  it('of a few seconds is none', () => {
+    const { forecaster, now } = practised();
+    const told = forecaster.forecast(now + 1_500, asked(300));
+    expect(told.p50).toBeLessThan(70);
+  });
+
+  it('does not make forget what it is like when something comes', () => {
+    const { forecaster, now } = practised();
+    const before = forecaster.forecast(now, asked(300));
+    const later = feed(forecaster, now + 480 * MINUTE, now + 500 * MINUTE, 5, 'again');
+    const after = forecaster.forecast(later, asked(300));
+    expect(after.p50).toBeGreaterThan((before.p50 ?? 0) * 0.8);
+    expect(after.p50).toBeLessThan((before.p50 ?? 0) * 1.25);
+    expect(after.p90).toBeGreaterThan((before.p90 ?? 0) * 0.5);
+  });
+});
+
+describe('a horizon', () => {
+  it('in which hardly anything comes is not tried', () => {
+    const forecaster = new Forecaster();
+    for (let i = 0; i < 400; i++) forecaster.offered(START + i * 2 * MINUTE, 1);
+    expect(forecaster.isCalibratedAt(10)).toBe(false);
+    expect(forecaster.isCalibratedAt(600)).toBe(true);
   });
 });
 

@@ -1,31 +1,22 @@
 import type { EpochMs, JsonValue, Units } from '../units.ts';
-import { CENSOR, Horizon } from './horizon.ts';
+import { Answers, HORIZONS, type Moment } from './answers.ts';
+import { CENSOR, Horizon, OVERLAP } from './horizon.ts';
 import { HABIT, Ladder, type Pending } from './ladder.ts';
-import { lastsWith, within } from './passage.ts';
 import { FOREVER, type Forecast, type Question } from './question.ts';
 import { Season } from './season.ts';
 import { blankClaim, LEVELS } from './trials.ts';
-import { look, type View } from './view.ts';
+import type { View } from './view.ts';
 
 export type { Forecast, Question } from './question.ts';
+export const MODEL = { id: 'gamma-poisson-conformal', version: 3 } as const;
 
-/** What is looked at. */
-interface Moment {
-  readonly ladder: Ladder;
-  /** Epoch second. */
-  readonly second: number;
-}
-
-/** How far ahead the forecaster tries itself, seconds. */
-export const HORIZONS = [10, 60, 600, 3_600] as const;
-const LOGS = HORIZONS.map((seconds) => Math.log(seconds));
-export const MODEL = { id: 'gamma-poisson-conformal', version: 2 } as const;
-
-/** Of a long silence so many moments are looked at one by one: enough to learn that nothing came. */
-const MOST_STEPS = 400;
-
-/** A horizon without experience of its own widens what a shorter one learned by so much. */
-const BORROWED_WIDTH = 1.5;
+/**
+ * Trials of each horizon that a silence is worth: as many as run at once. They tell that nothing came;
+ * more would make forget what it is like when something does.
+ */
+const MOST_SILENT = CENSOR * OVERLAP;
+/** Seconds in which something comes, that a horizon must expect: nobody asks how long less than half a request lasts. */
+const LEAST_BUSY = 0.5;
 
 /**
  * When a pool runs dry, and how likely that is before its reset. Fed with what is *asked* of the pool,
@@ -39,6 +30,7 @@ export class Forecaster {
   private readonly ladder = new Ladder();
   private readonly season = new Season();
   private readonly horizons = ladderOfHorizons();
+  private readonly answers = new Answers(this.horizons, this.season);
   private readonly claim = blankClaim();
   private second = -1;
   private units: Units = 0;
@@ -67,19 +59,28 @@ export class Forecaster {
     if (second <= this.second) return;
     if (this.second >= 0 && second > this.second + 1) this.passSilence(second);
     this.step(second);
+    for (let i = 0; i < HORIZONS.length; i++) this.tryOut(i);
   }
 
   /** Trials begin when they are due: were they to wait for an arrival, each would begin with one. */
   private passSilence(until: number): void {
-    for (let steps = 0; steps < MOST_STEPS; steps++) {
-      let due = Infinity;
-      for (const horizon of this.horizons) due = Math.min(due, horizon.dueAt);
-      const next = Math.max(this.second + 1, Math.ceil(due));
+    for (let i = 0; i < HORIZONS.length; i++) SILENT[i] = MOST_SILENT;
+    for (;;) {
+      let next = until;
+      for (let i = 0; i < HORIZONS.length; i++) {
+        if (SILENT[i] === 0 || !this.isBusy(i)) continue;
+        next = Math.min(next, Math.ceil((this.horizons[i] as Horizon).dueAt));
+      }
+      next = Math.max(this.second + 1, next);
       if (next >= until) return;
       this.step(next);
+      for (let i = 0; i < HORIZONS.length; i++) {
+        if ((SILENT[i] as number) > 0 && this.tryOut(i)) SILENT[i] = (SILENT[i] as number) - 1;
+      }
     }
   }
 
+  /** What came until the second begins. */
   private step(second: number): void {
     const before = this.second;
     this.second = second;
@@ -88,13 +89,12 @@ export class Forecaster {
     for (let i = 0; i < HORIZONS.length; i++) {
       const horizon = this.horizons[i] as Horizon;
       if (before >= 0) horizon.tick(before, this.units);
-      const oldest = second - horizon.seconds * CENSOR;
+      const { trials, seconds } = horizon;
       // That one lasted the horizon is known before its end: waiting for that would favour the short ones.
-      while (horizon.trials.unjudgedBegun < second - horizon.seconds) horizon.judge(0);
-      while (horizon.trials.firstBegun <= oldest) {
-        this.settle(horizon, horizon.trials.firstBegun + horizon.seconds * CENSOR);
+      while (trials.unjudgedBegun < second - seconds) horizon.judge(0);
+      while (trials.firstBegun <= second - seconds * CENSOR) {
+        this.settle(horizon, trials.firstBegun + seconds * CENSOR);
       }
-      if (before >= 0) this.tryOut(horizon);
     }
     this.units = 0;
   }
@@ -106,122 +106,64 @@ export class Forecaster {
     horizon.learn(this.claim, second - begun);
   }
 
-  /** Begins a trial: how long will as much last as is usually used in this time? */
-  private tryOut(horizon: Horizon): void {
-    const { trials } = horizon;
-    const { second, claim, ladder } = this;
-    if (second < horizon.dueAt || trials.full) return;
+  /** Whether a horizon is long enough for anything to come in it. */
+  private isBusy(index: number): boolean {
+    return this.ladder.business * (HORIZONS[index] as number) >= LEAST_BUSY;
+  }
+
+  /** Begins a trial when one is due: how long will as much last as is usually used in this time? */
+  private tryOut(index: number): boolean {
+    const horizon = this.horizons[index] as Horizon;
+    const { trials, seconds } = horizon;
+    const { second, ladder } = this;
+    if (second < horizon.dueAt || trials.full || !this.isBusy(index)) return false;
     const usual = ladder.rate(HABIT);
-    if (usual <= 0 || ladder.weight(HABIT) < Math.max(60, horizon.seconds)) return;
-    const target = Math.max(ladder.total + usual * horizon.seconds, trials.lastTarget);
-    const view = this.look({ ladder, second }, target - ladder.total, 0);
-    if (view === null) return;
+    if (usual <= 0 || ladder.weight(HABIT) < Math.max(60, seconds)) return false;
+    const target = Math.max(ladder.total + usual * seconds, trials.lastTarget);
+    const moment = { ladder, second, untold: 0 };
+    const view = this.answers.look(moment, target - ladder.total, 0);
+    if (view === null) return false;
+    this.say(index, moment, view);
+    trials.push(target, second, this.claim);
+    return true;
+  }
+
+  private say(index: number, moment: Moment, view: View): void {
+    const { claim, answers } = this;
+    const horizon = this.horizons[index] as Horizon;
     claim.habit = view.habit;
     claim.features.set(view.features);
     claim.centre = horizon.centre(view);
     claim.spread = horizon.spread(view);
+    claim.steady = horizon.steady(view, moment.second, moment.untold);
+    const isTaught = answers.taught(index) !== null;
     for (let i = 0; i < LEVELS.length; i++) {
-      claim.quantiles[i] = horizon.calibrated
-        ? claim.centre + claim.spread * horizon.scoreAt(LEVELS[i] as number)
-        : NaN;
+      const level = LEVELS[i] as number;
+      claim.quantiles[i] = isTaught ? answers.ownQuantile(index, view, level) : NaN;
     }
-    claim.chance = this.chanceAt(horizon, view, horizon.seconds);
-    claim.usualChance = horizon.usualChance;
-    trials.push(target, second, claim);
-  }
-
-  private look({ ladder, second }: Moment, remaining: Units, ageS: number): View | null {
-    const usual = ladder.rate(HABIT);
-    const staleness = ageS > 0 ? Math.min(4, 0.5 * ((ageS * usual) / remaining) ** 2) : 0;
-    return look(ladder, this.season, second, remaining, staleness);
+    claim.chance = answers.chance(index, moment, view, horizon.seconds);
+    claim.usualChance = horizon.odds.usual;
   }
 
   /** Silence fades what came without anything being learned from it yet. */
-  private momentOf(at: EpochMs, pending: Pending | null = null): Moment {
+  private momentOf(at: EpochMs, pending: Pending | null): Moment {
     const second = Math.max(this.second, Math.floor(at / 1000));
-    return { ladder: this.ladder.at(at, pending), second };
-  }
-
-  /** Where a horizon has no outcomes yet, the nearest shorter one that has; `null` = none has. */
-  private taught(index: number): Horizon | null {
-    for (let i = index; i >= 0; i--) {
-      const horizon = this.horizons[i] as Horizon;
-      if (horizon.calibrated) return horizon;
-    }
-    return null;
-  }
-
-  /** ln of the seconds that it lasts with probability `p`, by one horizon. */
-  private quantileAt(index: number, view: View, p: number): number {
-    const horizon = this.horizons[index] as Horizon;
-    const taught = this.taught(index);
-    if (taught === null) return Math.log(lastsWith(view.closed, p));
-    const spread = horizon.spread(view);
-    if (taught === horizon) return horizon.centre(view) + spread * taught.scoreAt(p);
-    const score = BORROWED_WIDTH * (taught.scoreAt(p) - taught.scoreAt(0.5));
-    return horizon.centre(view) + spread * score;
-  }
-
-  /** P(T ≤ seconds) by one horizon. */
-  private chanceAt(horizon: Horizon, view: View, seconds: number): number {
-    const taught = this.taught(this.horizons.indexOf(horizon));
-    if (taught === null) return within(view.closed, seconds);
-    const score = (Math.log(seconds) - horizon.centre(view)) / horizon.spread(view);
-    return taught.below(taught === horizon ? score : score / BORROWED_WIDTH + taught.scoreAt(0.5));
-  }
-
-  /** The horizons that an expected time lies between: `index + share`. */
-  private between(log: number): number {
-    let i = 0;
-    while (i < HORIZONS.length - 1 && log > (LOGS[i + 1] as number)) i += 1;
-    if (i === HORIZONS.length - 1) return i;
-    const from = LOGS[i] as number;
-    const to = LOGS[i + 1] as number;
-    return i + Math.max(0, (log - from) / (to - from));
-  }
-
-  /** Seconds that `remaining` lasts with probability `p`. */
-  private lasts(moment: Moment, remaining: Units, ageS: number, p: number): number {
-    const view = this.look(moment, remaining, ageS);
-    if (view === null) return Infinity;
-    const place = this.between(view.habit);
-    const low = Math.floor(place);
-    const share = place - low;
-    const near = this.quantileAt(low, view, p);
-    if (share === 0) return Math.exp(near);
-    return Math.exp(near * (1 - share) + this.quantileAt(low + 1, view, p) * share);
-  }
-
-  /** With units coming back the budget grows while it lasts: the time at which both meet. */
-  private lastsRefilled(moment: Moment, question: Question, p: number): number {
-    if (question.remaining <= 0) return 0;
-    const ageS = question.ageMs / 1000;
-    let seconds = this.lasts(moment, question.remaining, ageS, p);
-    if (question.refill <= 0) return seconds;
-    let step = 0;
-    for (let i = 0; i < 12 && seconds < FOREVER; i++) {
-      const next = this.lasts(moment, question.remaining + question.refill * seconds, ageS, p);
-      const growth = next - seconds;
-      if (growth <= 0.01 * seconds) return Math.max(next, seconds);
-      // Steps that do not shrink never end; ones that do sum up like a geometric series.
-      if (i > 0 && growth >= step * 0.98) return Infinity;
-      if (i > 3) return seconds + growth / (1 - growth / step);
-      step = growth;
-      seconds = next;
-    }
-    return Infinity;
+    const untold = this.units + (pending === null ? 0 : pending.units);
+    return { ladder: this.ladder.at(at, pending), second, untold };
   }
 
   /** Seconds that it lasts with each of the probabilities, which must rise. Beyond a year: `Infinity`. */
   lasting(at: EpochMs, question: Question, probabilities: readonly number[]): number[] {
-    return this.lastingFrom(this.momentOf(at), question, probabilities);
+    const lasting = this.lastingFrom(this.momentOf(at, null), question, probabilities);
+    this.answers.forget();
+    return lasting;
   }
 
   private lastingFrom(moment: Moment, question: Question, probabilities: readonly number[]) {
     let least = Infinity;
     return probabilities.map((p) => {
       // Levels that adapt on their own may cross by a little.
-      least = Math.min(least, this.lastsRefilled(moment, question, p));
+      least = Math.min(least, this.answers.lastsRefilled(moment, question, p));
       return least < FOREVER ? least : Infinity;
     });
   }
@@ -238,11 +180,13 @@ export class Forecaster {
     const resetS = question.resetInMs === null ? null : question.resetInMs / 1000;
     const rung = ladder.rungFor(Math.max(1, Math.min(FOREVER, p50)));
     const rate = ladder.rate(rung);
+    const pExhaust = this.answers.exhausts(moment, question, resetS);
+    this.answers.forget();
     return {
       p50: finite(p50),
       p90: finite(p90),
       p99: finite(p99),
-      pExhaust: this.exhausts(moment, question, resetS),
+      pExhaust,
       margin: resetS === null || p90 === Infinity ? null : p90 - resetS,
       rate,
       variance: rate * ladder.dispersion(rung),
@@ -251,42 +195,14 @@ export class Forecaster {
     };
   }
 
-  private exhausts(moment: Moment, question: Question, resetS: number | null): number {
-    if (question.remaining <= 0) return 1;
-    const until = resetS ?? FOREVER;
-    if (until <= 0) return 0;
-    const budget = question.remaining + question.refill * until;
-    const view = this.look(moment, budget, question.ageMs / 1000);
-    if (view === null) return 0;
-    const place = this.between(Math.log(until));
-    const low = Math.floor(place);
-    const share = place - low;
-    const chance = this.toldChance(low, view, until);
-    return share === 0
-      ? chance
-      : chance * (1 - share) + this.toldChance(low + 1, view, until) * share;
-  }
-
-  /** The habit is known for the habitual budget; the farther from it, the more the model stands alone. */
-  private toldChance(index: number, view: View, seconds: number): number {
-    const horizon = this.horizons[index] as Horizon;
-    const chance = this.chanceAt(horizon, view, seconds);
-    const off = Math.abs(view.habit - Math.log(seconds)) / NEAR;
-    return off >= 1 ? chance : chance + (1 - off) * (horizon.tempered(chance) - chance);
-  }
-
   /** Rolling Brier skill of the horizon nearest to `seconds`; `null` = too few outcomes. */
   skillAt(seconds: number): number | null {
-    return this.nearest(seconds).skill;
+    return this.answers.nearest(seconds).odds.skill;
   }
 
   /** Whether enough outcomes are known to correct the model about so far ahead. */
   isCalibratedAt(seconds: number): boolean {
-    return this.nearest(seconds).calibrated;
-  }
-
-  private nearest(seconds: number): Horizon {
-    return this.horizons[Math.round(this.between(Math.log(seconds)))] as Horizon;
+    return this.answers.nearest(seconds).calibrated;
   }
 
   save(): JsonValue {
@@ -322,8 +238,8 @@ function ladderOfHorizons(): readonly Horizon[] {
   return horizons;
 }
 
-/** How far in ln a budget may be off the habit before what is known of the habit says nothing. */
-const NEAR = 0.7;
+/** Trials left of each horizon in the silence that is passed. Scratch. */
+const SILENT = new Uint8Array(HORIZONS.length);
 
 function finite(seconds: number): number | null {
   return seconds < FOREVER ? seconds : null;

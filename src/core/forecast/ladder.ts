@@ -23,8 +23,13 @@ export class Ladder {
   private readonly ones = new Float64Array(RUNGS.length);
   private readonly sums = new Float64Array(RUNGS.length);
   private readonly squares = new Float64Array(RUNGS.length);
+  /** Of bins in which something came, as the habit remembers. */
+  private busy = 0;
+  /** The last of them. */
+  private busyBin = -1;
+
   get bytes(): number {
-    return 8 * (3 * RUNGS.length + 3);
+    return 8 * (3 * RUNGS.length + 5);
   }
 
   /** All units ever. */
@@ -33,6 +38,7 @@ export class Ladder {
   add(at: EpochMs, units: Units): void {
     this.advance(at);
     this.inBin += units;
+    if (units > 0) this.busyBin = this.bin;
     this.total += units;
   }
 
@@ -59,12 +65,15 @@ export class Ladder {
     later.ones.set(this.ones);
     later.sums.set(this.sums);
     later.squares.set(this.squares);
+    later.busy = this.busy;
+    later.busyBin = this.busyBin;
     if (pending !== null) later.add(pending.at, pending.units);
     later.advance(at);
     return later;
   }
 
   private close(units: Units): void {
+    this.busy = this.busy * (KEEP[HABIT] as number) + (units > 0 ? 1 : 0);
     for (let i = 0; i < RUNGS.length; i++) {
       const keep = KEEP[i] as number;
       this.ones[i] = (this.ones[i] as number) * keep + 1;
@@ -74,6 +83,7 @@ export class Ladder {
   }
 
   private skip(bins: number): void {
+    this.busy *= (KEEP[HABIT] as number) ** bins;
     for (let i = 0; i < RUNGS.length; i++) {
       const keep = KEEP[i] as number;
       const left = keep ** bins;
@@ -87,6 +97,17 @@ export class Ladder {
   rate(rung: number): number {
     const ones = this.ones[rung] as number;
     return ones > 0 ? (this.sums[rung] as number) / ones : 0;
+  }
+
+  /** Share of seconds in which something came, by habit. */
+  get business(): number {
+    const ones = this.ones[HABIT] as number;
+    return ones > 0 ? this.busy / ones : 0;
+  }
+
+  /** Seconds since something came. */
+  get silence(): number {
+    return this.busyBin < 0 ? 0 : this.bin - this.busyBin;
   }
 
   /** Seconds of experience, at most about the time constant. */
@@ -110,11 +131,14 @@ export class Ladder {
   }
 
   save(): JsonValue {
-    return [this.bin, this.inBin, this.total, [...this.ones], [...this.sums], [...this.squares]];
+    const { bin, inBin, total, busy, busyBin } = this;
+    return [bin, inBin, total, busy, busyBin, [...this.ones], [...this.sums], [...this.squares]];
   }
 
   load(saved: JsonValue): void {
-    const [bin, inBin, total, ones, sums, squares] = saved as unknown as [
+    const [bin, inBin, total, busy, busyBin, ones, sums, squares] = saved as unknown as [
+      number,
+      number,
       number,
       number,
       number,
@@ -125,6 +149,8 @@ export class Ladder {
     this.bin = bin;
     this.inBin = inBin;
     this.total = total;
+    this.busy = busy;
+    this.busyBin = busyBin;
     this.ones.set(ones);
     this.sums.set(sums);
     this.squares.set(squares);

@@ -16,26 +16,35 @@ export class Regression {
   private readonly moment = new Float64Array(SIZE);
   private readonly prior: Float64Array;
   private readonly ridge: number;
+  private readonly straight: number;
   private readonly forget: number;
   private readonly trends: boolean;
 
   /**
    * @param prior weights to lean to; a live array of another regression will do
    * @param ridge in sums of squared features
+   * @param straight the same of the intercept
    * @param forget share of the past lost with each outcome
    * @param trends whether the oldest rate may count against the newer ones
    */
-  constructor(prior: Float64Array, ridge: number, forget: number, trends: boolean) {
+  constructor(
+    prior: Float64Array,
+    ridge: number,
+    straight: number,
+    forget: number,
+    trends: boolean,
+  ) {
     this.prior = prior;
     this.weights = Float64Array.from(prior);
     this.weights[FEATURES] = 0;
     this.ridge = ridge;
+    this.straight = straight;
     this.forget = forget;
     this.trends = trends;
   }
 
   get bytes(): number {
-    return 8 * (SIZE * SIZE + 3 * SIZE);
+    return 8 * (SIZE * SIZE + 2 * SIZE);
   }
 
   predict(features: Float64Array): number {
@@ -73,7 +82,8 @@ export class Regression {
         for (let j = 0; j < SIZE; j++) {
           if (j !== i) sum -= (gram[i * SIZE + j] as number) * (weights[j] as number);
         }
-        const weight = sum / ((gram[i * SIZE + i] as number) + ridge);
+        const lean = i === FEATURES ? this.straight : ridge;
+        const weight = sum / ((gram[i * SIZE + i] as number) + lean);
         weights[i] = i === FEATURES || (i === OLDEST && this.trends) ? weight : Math.max(0, weight);
       }
     }

@@ -15,6 +15,8 @@ export interface Claimed {
   spread: number;
   /** Calibrated quantiles of ln T at `LEVELS`; NaN where there were none. */
   readonly quantiles: Float64Array;
+  /** What was to be expected if it went on as in the last stretch (see `Readings`). */
+  steady: number;
   /** Probability that it runs out within the horizon: by the model, and of the habit alone. */
   chance: number;
   usualChance: number;
@@ -27,12 +29,13 @@ export function blankClaim(): Claimed {
     centre: 0,
     spread: 1,
     quantiles: new Float64Array(LEVELS.length).fill(NaN),
+    steady: 0,
     chance: 0,
     usualChance: 0,
   };
 }
 
-const SCALARS = 5;
+const SCALARS = 6;
 const WIDTH = SCALARS + FEATURES + LEVELS.length;
 
 /** Forecasts about budgets of the forecaster's own, first begun first; their targets never fall. */
@@ -107,6 +110,7 @@ export class Trials {
     claims[from + 2] = claim.spread;
     claims[from + 3] = claim.chance;
     claims[from + 4] = claim.usualChance;
+    claims[from + 5] = claim.steady;
     claims.set(claim.features, from + SCALARS);
     claims.set(claim.quantiles, from + SCALARS + FEATURES);
     this.size += 1;
@@ -121,6 +125,7 @@ export class Trials {
     into.spread = claims[from + 2] as number;
     into.chance = claims[from + 3] as number;
     into.usualChance = claims[from + 4] as number;
+    into.steady = claims[from + 5] as number;
     for (let i = 0; i < FEATURES; i++) into.features[i] = claims[from + SCALARS + i] as number;
     for (let i = 0; i < LEVELS.length; i++) {
       into.quantiles[i] = claims[from + SCALARS + FEATURES + i] as number;

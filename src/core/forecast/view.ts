@@ -1,6 +1,6 @@
 import type { Units } from '../units.ts';
 import { HABIT, RUNGS, type Ladder } from './ladder.ts';
-import { passage, type Passage } from './passage.ts';
+import { lastsWith, passage, within, type Passage } from './passage.ts';
 import { FEATURES } from './regression.ts';
 import type { Season } from './season.ts';
 
@@ -8,6 +8,10 @@ import type { Season } from './season.ts';
 export interface View {
   /** First passage by the rate that looks back about as far as the budget usually lasts. */
   readonly closed: Passage;
+  /** ln of its median, once somebody asked: NaN before. */
+  middle: number;
+  /** ln of the units that are left. */
+  readonly remaining: number;
   /** What that rate expects, and what the habit of the week expects. */
   readonly expected: number;
   readonly habit: number;
@@ -15,6 +19,12 @@ export interface View {
   readonly features: Float64Array;
   /** What chance and the youth of the rate add to the variance of ln T. */
   readonly noise: number;
+  /** Of ln T, what the reading's age adds; it is in `noise` as well. */
+  readonly staleness: number;
+  /** Seconds for which nothing came, beyond what is usual between two that come. */
+  readonly silent: number;
+  /** Seconds of experience, at most about the longest memory. */
+  readonly observed: number;
 }
 
 /**
@@ -52,24 +62,85 @@ export function look(
   features[2] = Math.log(rate / at(rung - 1));
   features[3] = Math.log(rate / at(rung + 1));
   const weight = ladder.weight(rung) + borrowed;
-  const dispersion = Math.max(1e-9, ladder.dispersion(rung));
+  // A few seconds are too few to tell even from uneven: all that came in one may be one lump.
+  const youth = YOUNG_S / (ladder.weight(rung) + YOUNG_S);
+  const dispersion = Math.max(1e-9, ladder.dispersion(rung) + youth * rate);
   const noise = dispersion / remaining + dispersion / (rate * weight);
   const closed = passage(remaining, rate, dispersion, weight);
   return {
-    closed: staleness > 0 ? stale(closed, staleness) : closed,
+    closed,
+    middle: NaN,
+    remaining: Math.log(remaining),
     expected: Math.log(remaining / rate),
     habit: Math.log(usualSeconds),
     features,
     noise: noise + staleness,
+    staleness,
+    silent: Math.max(0, ladder.silence - UNUSUAL / Math.max(1e-9, ladder.business)),
+    observed: ladder.weight(HABIT),
   };
 }
 
-/** The rate known by fewer lumps: ln T varies by about 1/k + 1/a. */
-function stale({ k, a, b }: Passage, staleness: number): Passage {
-  const less = 1 / (1 + a * staleness);
-  return { k, a: a * less, b: b * less };
+/**
+ * Variance of ln T that comes from demand being another one later on: what was seen for a minute says
+ * little of an hour. Every e-fold of the time looked ahead, in times of experience, adds the same, as it
+ * does where changes are as large on every scale (1/f noise, bursts within bursts).
+ */
+export function drift({ observed }: View, seconds: number): number {
+  return DRIFT * Math.log1p(seconds / observed);
 }
 
+/**
+ * ln of the seconds that a long silence goes on at least with probability `p`: it is even odds that one
+ * sees its first half, nine to one that no more than nine tenths are over (the law of a gap of which
+ * nothing is known, not even its scale). Of less, whatever comes after it has an end.
+ */
+export function silentQuantile({ silent }: View, p: number): number {
+  return silent <= 0 ? -Infinity : Math.log((silent * (1 - p)) / p);
+}
+
+/** P(it ends within so many seconds). */
+export function silentChance({ silent }: View, seconds: number): number {
+  return seconds / (seconds + silent);
+}
+
+/** ln of the seconds that it lasts with probability `p`, by the closed form, as far as that is to be trusted. */
+export function closedQuantile(view: View, p: number): number {
+  const middle = middleOf(view);
+  if (p === 0.5) return middle;
+  if (middle === Infinity) return Math.log(lastsWith(view.closed, p));
+  const off = Math.log(lastsWith(view.closed, p)) - middle;
+  // As wide as it is that far ahead: the shorter of two times is known better.
+  let log = view.expected;
+  for (let i = 0; i < 3; i++) log = middle + stretch(view, Math.exp(log)) * off;
+  return log;
+}
+
+/** P(T ≤ seconds), by the closed form, as far as that is to be trusted. */
+export function closedChance(view: View, seconds: number): number {
+  const middle = middleOf(view);
+  if (middle === Infinity) return within(view.closed, seconds);
+  const off = (Math.log(seconds) - middle) / stretch(view, seconds);
+  return within(view.closed, Math.exp(middle + off));
+}
+
+function middleOf(view: View): number {
+  if (Number.isNaN(view.middle)) view.middle = Math.log(lastsWith(view.closed, 0.5));
+  return view.middle;
+}
+
+/** How much wider than in the closed form ln T spreads, in which it varies by about 1/k + 1/a. */
+function stretch(view: View, seconds: number): number {
+  const { k, a } = view.closed;
+  return Math.sqrt(1 + (view.staleness + drift(view, seconds)) / (1 / k + 1 / a));
+}
+
+/** A factor of e^√0.1 ≈ 1.4 either way when looking as far ahead as 1.7 times the experience. */
+const DRIFT = 0.1;
+/** Usual gaps of which a silence must have lasted so many to be another thing: by chance, one in e¹⁰. */
+const UNUSUAL = 10;
+/** Seconds that count as seen in which everything came at once. */
+const YOUNG_S = 3;
 const HOUR = RUNGS.indexOf(3_600);
 /** Demand changes within the hour: a longer look back tells more of what it was than of what it will be. */
 const FARTHEST = RUNGS.indexOf(1_800);
