@@ -1,11 +1,13 @@
 /**
  * Whether forecasts come true: walks traces forward and scores what ratelord and three baselines say.
- * docs/forecast.md defines every figure. Progress goes to stderr. A full run of a day-long trace takes
- * about half a minute and writes `bench/results/`; `--quick` ends within a minute.
+ * docs/forecast.md defines every figure. Progress goes to stderr. A full run takes a few seconds for
+ * each day of a trace and writes `bench/results/` unless told not to; `--quick` ends within a minute.
  *
- *     npm run bench:forecast -- [TRACE…] [--quick] [--json] [--seed TEXT]
+ *     npm run bench:forecast -- [TRACE…] [--seeds N] [--budget habit|lately]
+ *                               [--quick] [--json] [--no-keep] [--seed TEXT]
  *
- * Without a TRACE, small made ones are scored, whose answers are known.
+ * Without a TRACE, small made ones are scored, whose answers are known. `--seeds N` scores N single
+ * days of each trace that has days (or N drawings of each made one), each from nothing, and pools them.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -13,18 +15,18 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { describeMachine } from '../machine.ts';
 import { measureCost } from './cost.ts';
-import { madeSeries } from './made.ts';
+import { pooled } from './pool.ts';
 import { markdown, type ForecastReport } from './report.ts';
-import { scoreSeries } from './score-series.ts';
+import { BASELINE_NAMES, scoreSeries } from './score-series.ts';
 import type { Row } from './scores.ts';
-import { readSeries, type Extent, type Series } from './series.ts';
+import type { Extent } from './series.ts';
+import { dayLongOf, madeSubjects, recordedSubjects, type Subject } from './subjects.ts';
 import { targetsOf } from './targets.ts';
-import { isDayLong } from './walk.ts';
+import type { Budget } from './walk.ts';
 
 const begun = performance.now();
 const FULL = { days: 62, arrivals: 40_000_000, origins: 20_000 } as const;
 const QUICK = { days: 7, arrivals: 2_000_000, origins: 2_000 } as const;
-
 function progress(text: string): void {
   const s = Math.round((performance.now() - begun) / 1000);
   process.stderr.write(`[${String(s).padStart(3)} s] ${text}\n`);
@@ -44,7 +46,10 @@ function readArguments() {
       options: {
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
+        'no-keep': { type: 'boolean', default: false },
         seed: { type: 'string', default: '1' },
+        seeds: { type: 'string', default: '0' },
+        budget: { type: 'string', default: 'habit' },
       },
     });
   } catch (error) {
@@ -52,16 +57,39 @@ function readArguments() {
   }
 }
 
-function read(path: string, extent: Extent): readonly Series[] {
+function seedsOf(text: string): number {
+  const seeds = Number(text);
+  if (/^\d{1,3}$/.test(text) && seeds !== 1) return seeds;
+  return fail(
+    2,
+    `\`--seeds ${text}\`: a number of days from 2 to 999, or 0 for the trace as it is`,
+  );
+}
+
+function budgetOf(text: string): Budget {
+  if (text === 'habit' || text === 'lately') return text;
+  return fail(2, `\`--budget ${text}\`: either \`habit\` or \`lately\``);
+}
+
+function read(path: string, extent: Extent, seeds: number, seed: string): readonly Subject[] {
+  const trace = basename(path).replace(/\.(csv|txt)$/, '');
   try {
-    return readSeries(
-      basename(path).replace(/\.(csv|txt)$/, ''),
-      readFileSync(path, 'utf8'),
-      extent,
-    );
+    return recordedSubjects(trace, readFileSync(path, 'utf8'), extent, seeds, seed);
   } catch (error) {
     return fail(1, `\`${path}\` cannot be scored: ${why(error)}`);
   }
+}
+
+function scoreSubject(
+  { trace, walks, isPooled }: Subject,
+  most: number,
+  budget: Budget,
+): readonly Row[] {
+  const walked = walks.map(({ day, series }) => {
+    progress(`${series.trace}, ${series.unit}: ${String(series.seconds)} s`);
+    return { day, rows: scoreSeries(series, most, budget) };
+  });
+  return isPooled ? pooled(trace, walked, BASELINE_NAMES) : walked.flatMap(({ rows }) => rows);
 }
 
 function keep(report: ForecastReport): void {
@@ -76,26 +104,23 @@ function keep(report: ForecastReport): void {
 
 const { values, positionals } = readArguments();
 const extent = values.quick ? QUICK : FULL;
+const seeds = seedsOf(values.seeds);
+const budget = budgetOf(values.budget);
 // All are read before any is scored: a wrong path should not cost minutes.
-const all =
+const subjects =
   positionals.length === 0
-    ? madeSeries(values.seed, extent)
-    : positionals.flatMap((path) => read(path, extent));
+    ? madeSubjects(extent, seeds, values.seed)
+    : positionals.flatMap((path) => read(path, extent, seeds, values.seed));
 progress('measuring what an update and a forecast cost');
 const cost = measureCost();
-const rows: Row[] = [];
-for (const series of all) {
-  progress(`${series.trace}, ${series.unit}: ${String(series.seconds)} s`);
-  rows.push(...scoreSeries(series, extent.origins));
-}
-const dayLong = new Set(all.filter(isDayLong).map(({ trace }) => trace));
+const rows = subjects.flatMap((subject) => scoreSubject(subject, extent.origins, budget));
 const report: ForecastReport = {
   date: new Date().toISOString().slice(0, 10),
   quick: values.quick,
   machine: describeMachine(),
   node: process.version,
   rows,
-  targets: targetsOf(rows, dayLong, cost),
+  targets: targetsOf(rows, dayLongOf(subjects), cost),
 };
 process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : markdown(report));
-if (!values.quick) keep(report);
+if (!values.quick && !values['no-keep']) keep(report);

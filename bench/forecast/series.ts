@@ -28,26 +28,44 @@ export interface Extent {
   readonly arrivals: number;
 }
 
-const DAY_S = 86_400;
+export const DAY_S = 86_400;
 const BIN_S = 600;
 /** A second's count comes spread over so many moments at most. */
 const MOMENTS = 4;
 /** Sizes that nobody looks at, so that drawing them costs nothing. */
 const NO_SIZES = { input: 1, output: 1 };
 
+/** A trace as it was written down. */
+export type Recorded =
+  | { readonly kind: 'counts'; readonly counts: readonly number[] }
+  | { readonly kind: 'rates'; readonly bins: readonly ServegenBin[] }
+  | { readonly kind: 'arrivals'; readonly arrivals: readonly TraceArrival[] };
+
 /**
- * Per-second counts (`count` or `second,count` a line, a heading allowed) make one series; traces of
- * single LLM requests make two, requests and tokens.
+ * Per-second counts (`count` or `second,count` a line, a heading allowed), traces of single LLM
+ * requests, or the rates of a client of ServeGen.
  * @throws Error when the text is none of the known forms, naming the line
  */
-export function readSeries(trace: string, text: string, extent: Extent): readonly Series[] {
+export function readRecorded(trace: string, text: string): Recorded {
   const lines = text.slice(0, 400).split(/\r?\n/);
+  if (text.trim() === '') throw new Error('line 1: nothing is there');
   const isCounts = [lines[0], lines[1]].some((line) => line !== undefined && COUNTS.test(line));
-  if (isCounts) return [ofCounts(trace, readCounts(text), extent)];
-  if (/^\d+,[\d.e+-]*,/.test(lines[0] ?? '')) {
-    return [ofServegen(trace, readServegen(text), extent)];
+  if (isCounts) return { kind: 'counts', counts: readCounts(text) };
+  if (/^\d+,[\d.e+-]*,/.test(lines[0] ?? '')) return { kind: 'rates', bins: readServegen(text) };
+  return { kind: 'arrivals', arrivals: readTrace(text, new Random(trace)) };
+}
+
+/** Counts and rates make one series; single LLM requests make two, requests and tokens. */
+export function readSeries(trace: string, text: string, extent: Extent): readonly Series[] {
+  const recorded = readRecorded(trace, text);
+  switch (recorded.kind) {
+    case 'counts':
+      return [ofCounts(trace, recorded.counts, extent)];
+    case 'rates':
+      return [ofRates(trace, recorded.bins, extent, new Random(trace))];
+    case 'arrivals':
+      return ofArrivals(trace, recorded.arrivals, extent);
   }
-  return ofArrivals(trace, readTrace(text, new Random(trace)), extent);
 }
 
 const COUNTS = /^\s*\d+(\.\d+)?\s*(,\s*\d+(\.\d+)?\s*)?$/;
@@ -110,7 +128,12 @@ export function ofArrivals(
 }
 
 /** Drawn bin by bin: a whole client may be hundreds of millions of arrivals. */
-function ofServegen(trace: string, all: readonly ServegenBin[], extent: Extent): Series {
+export function ofRates(
+  trace: string,
+  all: readonly ServegenBin[],
+  extent: Extent,
+  random: Random,
+): Series {
   const expected = (bins: readonly ServegenBin[]): number =>
     bins.reduce((sum, { perSecond }) => sum + perSecond * BIN_S, 0);
   const upTo = (days: number): ServegenBin[] =>
@@ -119,7 +142,6 @@ function ofServegen(trace: string, all: readonly ServegenBin[], extent: Extent):
   while (days > 1 && expected(upTo(days)) > extent.arrivals) days -= 1;
   const bins = upTo(days);
   const slower = Math.max(1, Math.ceil(expected(bins) / extent.arrivals));
-  const random = new Random(trace);
   const counts: number[] = [];
   for (const bin of bins) {
     const slowed = { ...bin, perSecond: bin.perSecond / slower };

@@ -15,8 +15,23 @@ const CAP_HORIZONS = 8;
 const CAP_SHARE = 0.2;
 const WARM_UP_S = 600;
 const WARM_UP_HORIZONS = 3;
+/** Nobody is asked before there is a minute to go by. */
+const FIRST_S = 60;
 
-/** Before what is scored, so much is only watched, seconds. */
+/**
+ * `settled`: after the warm-up, which the figures are about; `cold`: from the first minute to the end
+ * of the warm-up, scored apart because there it is mostly the prior that speaks.
+ */
+export type Phase = 'settled' | 'cold';
+const PHASES: readonly Phase[] = ['settled', 'cold'];
+
+/**
+ * How much the question is about: what a span as long as the horizon used on average so far, or what
+ * the last such span used.
+ */
+export type Budget = 'habit' | 'lately';
+
+/** Where the cold phase ends, seconds. */
 export function warmUp(horizonS: number): number {
   return Math.max(WARM_UP_S, WARM_UP_HORIZONS * horizonS);
 }
@@ -42,6 +57,7 @@ export interface Origin {
 
 export interface Course {
   readonly horizonS: number;
+  readonly phase: Phase;
   readonly capS: number;
   readonly origins: readonly Origin[];
   /** By contestant, in the order of the origins. */
@@ -59,15 +75,18 @@ export function walk(
   horizons: readonly number[],
   entries: readonly Entry[],
   mostOrigins: number,
+  budget: Budget = 'habit',
 ): readonly Course[] {
-  const plans = horizons.map((horizonS) => {
-    const capS = Math.min(CAP_HORIZONS * horizonS, Math.floor(CAP_SHARE * series.seconds));
-    const origins = originsOf(series, horizonS, capS, mostOrigins);
-    const asked = entries
-      .filter((entry) => entry.horizonS === horizonS)
-      .map(({ contestant }) => ({ contestant, said: [] as Said[] }));
-    return { horizonS, capS, origins, asked, next: 0 };
-  });
+  const plans = horizons.flatMap((horizonS) =>
+    PHASES.map((phase) => {
+      const capS = Math.min(CAP_HORIZONS * horizonS, Math.floor(CAP_SHARE * series.seconds));
+      const origins = originsOf(series, horizonS, capS, mostOrigins, { phase, budget });
+      const asked = entries
+        .filter((entry) => entry.horizonS === horizonS)
+        .map(({ contestant }) => ({ contestant, said: [] as Said[] }));
+      return { horizonS, phase, capS, origins, asked, next: 0 };
+    }),
+  );
   const { atMs, units, seconds } = series;
   let event = 0;
   for (let second = 1; second <= seconds; second++) {
@@ -86,9 +105,9 @@ export function walk(
       }
     }
   }
-  return plans.map(({ horizonS, capS, origins, asked }) => {
+  return plans.map(({ horizonS, phase, capS, origins, asked }) => {
     const said = new Map(asked.map((one) => [one.contestant.name, one.said]));
-    return { horizonS, capS, origins, said };
+    return { horizonS, phase, capS, origins, said };
   });
 }
 
@@ -98,22 +117,28 @@ export function originsOf(
   horizonS: number,
   capS: number,
   most: number,
+  { phase, budget }: { readonly phase: Phase; readonly budget: Budget } = USUAL,
 ): readonly Origin[] {
   const used = new Float64Array(atMs.length + 1);
   for (let i = 0; i < atMs.length; i++) used[i + 1] = (used[i] ?? 0) + (units[i] ?? 0);
-  const from = warmUp(horizonS);
-  const until = seconds - capS;
+  const settled = phase === 'settled';
+  const from = settled ? warmUp(horizonS) : FIRST_S;
+  const until = Math.min(seconds - capS, settled ? Infinity : warmUp(horizonS) - 1);
   const stride = Math.max(Math.ceil(horizonS / 4), Math.ceil((until - from) / most));
   const origins: { atS: number; remaining: number; lasted: number; usual: number }[] = [];
   let before = 0;
+  let begun = 0;
   // The usual share: one vote for even odds, then the outcomes that are known by then.
   let known = 0;
   let votes = 1;
   let ranOut = 0.5;
   for (let atS = from; atS <= until; atS = after(atS, stride)) {
     while (before < atMs.length && (atMs[before] ?? 0) < atS * 1000) before += 1;
+    while (begun < before && (atMs[begun] ?? 0) < (atS - horizonS) * 1000) begun += 1;
     const soFar = used[before] ?? 0;
-    const remaining = (soFar / atS) * horizonS;
+    const lately = soFar - (used[begun] ?? 0);
+    const remaining =
+      budget === 'habit' ? (soFar / atS) * horizonS : (lately / Math.min(atS, horizonS)) * horizonS;
     if (remaining <= 0) continue;
     const end = reaches(used, soFar + remaining);
     const lasted = end < atMs.length ? (atMs[end] ?? 0) / 1000 - atS : Infinity;
@@ -128,6 +153,8 @@ export function originsOf(
   }
   return origins;
 }
+
+const USUAL = { phase: 'settled', budget: 'habit' } as const;
 
 /** Uneven, so that origins do not beat with a trace that has a period. */
 function after(atS: number, stride: number): number {

@@ -184,9 +184,12 @@ function whole(written: string): number {
   return /^\d+$/.test(written) ? Number(written) : NaN;
 }
 
-/** `2023-11-16 18:17:03.9799600` in milliseconds, with their fraction; `NaN` when it is none. */
+/**
+ * `2023-11-16 18:17:03.9799600` in milliseconds, with their fraction; `NaN` when it is none. The traces
+ * of 2024 say that it is UTC: `2024-05-10 00:00:00.009930+00:00`.
+ */
 function azureTime(written: string): number {
-  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)?$/.exec(written);
+  const match = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)?(?:\+00:00)?$/.exec(written);
   if (match === null) return NaN;
   const seconds = Date.parse(`${String(match[1])}T${String(match[2])}Z`);
   return seconds + Number(match[3] ?? 0) * SECOND;

@@ -9,13 +9,12 @@ import {
   inverseGaussianBelow,
   LEVELS,
   ratelord,
-  type Contestant,
 } from '../../bench/forecast/contestants.ts';
 import { scoreSeries } from '../../bench/forecast/score-series.ts';
 import { pinball, score, type Row } from '../../bench/forecast/scores.ts';
 import { ofCounts, readSeries, type Series } from '../../bench/forecast/series.ts';
 import { targetsOf } from '../../bench/forecast/targets.ts';
-import { originsOf, walk } from '../../bench/forecast/walk.ts';
+import { originsOf, walk, type Entry } from '../../bench/forecast/walk.ts';
 import { MODEL } from '../../src/core/forecast/forecaster.ts';
 import { Random } from '../../src/sim/random.ts';
 
@@ -35,6 +34,9 @@ const poisson = (seconds: number, seed: string): Series =>
   ofCounts('poisson', poissonCounts(seconds, 8, seed), ALL);
 
 const own = (rows: readonly Row[]): Row[] => rows.filter(({ model }) => model === MODEL.id);
+
+const settled = (rows: readonly Row[]): Row[] =>
+  own(rows).filter(({ phase }) => phase === 'settled');
 
 describe('reading', () => {
   it('reads counts in either form, with or without a heading', () => {
@@ -65,9 +67,33 @@ describe('reading', () => {
     expect(readSeries('s', bins, { days: 1, arrivals: 2_000 })[0]?.trace).toBe('s ÷4');
   });
 
+  it('takes seconds that are left out for silence, however many', () => {
+    const early = Array.from({ length: 900 }, (_, i) => `${String(1_000_000 + i)},2`);
+    const late = Array.from({ length: 900 }, (_, i) => `${String(1_004_000 + i)},2`);
+    const [gapped] = readSeries('t', [...early, ...late].join('\n'), ALL);
+    expect(gapped?.seconds).toBe(4_900);
+    const lasted = originsOf(gapped as Series, 10, 80, 1_000)
+      .filter(({ atS }) => atS > 1_000 && atS < 3_900)
+      .map((origin) => origin.lasted);
+    expect(new Set(lasted)).toEqual(new Set([80]));
+  });
+
+  it('puts requests that are out of order into order', () => {
+    const rows = Array.from({ length: 1_500 }, (_, i) => `${String(((i * 7) % 1_500) * 1000)},1,1`);
+    const text = ['timestamp_ms,input_tokens,output_tokens', ...rows].join('\n');
+    const [requests] = readSeries('m', text, ALL);
+    expect(requests?.seconds).toBe(1_500);
+    expect(requests?.atMs.every((at, i) => at === i * 1000)).toBe(true);
+  });
+
   it('refuses junk and says where it is', () => {
     expect(() => readSeries('t', 'hello\nworld', ALL)).toThrow(/line 1/);
-    expect(() => readSeries('t', '', ALL)).toThrow(/line 1/);
+    expect(() => readSeries('t', ' \n\n', ALL)).toThrow(/line 1: nothing/);
+    expect(() => readSeries('t', 'count', ALL)).toThrow(/line 1/);
+    expect(() => readSeries('t', '7', ALL)).toThrow(/too little to score: 1 s/);
+    expect(() => readSeries('t', '1\n-2\n3', ALL)).toThrow(/line 2: `-2`/);
+    expect(() => readSeries('t', '1\nNaN\n3', ALL)).toThrow(/line 2: `NaN`/);
+    expect(() => readSeries('t', '0\n'.repeat(5_000), ALL)).toThrow(/5000 s and 0 arrivals/);
     expect(() => readSeries('t', '1\n2\nthree\n4', ALL)).toThrow(/line 3: `three`/);
     expect(() => readSeries('t', '5,1\n3,1', ALL)).toThrow(/line 2: seconds/);
     expect(() => readSeries('t', '1\n2\n3', ALL)).toThrow(/too little/);
@@ -92,24 +118,53 @@ describe('walking', () => {
 
   it('never peeks: another future leaves what was said before it alone', () => {
     const counts = poissonCounts(1_800, 6, 'past');
-    const said = (tail: number): string => {
-      const series = ofCounts(
-        't',
-        counts.map((n, i) => (i < 1_200 ? n : tail)),
-        ALL,
-      );
-      const entries = [...ratelord([10]), ...BASELINES.map((make): Contestant => make(10))].map(
-        (contestant) => ({ horizonS: 10, contestant }),
-      );
-      const [course] = walk(series, [10], entries, 1e6);
-      const upTo = course?.origins.filter(({ atS }) => atS <= 1_200).length ?? 0;
-      expect(upTo).toBeGreaterThan(150);
-      expect(course?.origins.slice(0, upTo).every(({ usual }) => usual > 0)).toBe(true);
-      return JSON.stringify(
-        [...(course?.said ?? [])].map(([name, all]) => [name, all.slice(0, upTo)]),
-      );
-    };
-    expect(said(60)).toBe(said(0));
+    const past = ofCounts('t', counts, ALL);
+    const entries = (): Entry[] =>
+      [...ratelord([10]), ...BASELINES.map((make) => make(10))].map((contestant) => ({
+        horizonS: 10,
+        contestant,
+      }));
+    // The future begins in the very second in which somebody is asked.
+    for (const phase of ['settled', 'cold'] as const) {
+      const asked = originsOf(past, 10, 80, 1e6, { phase, budget: 'habit' });
+      const now = asked[150]?.atS ?? 0;
+      const known = (tail: number): string => {
+        const other = counts.map((n, i) => (i < now ? n : tail));
+        const courses = walk(ofCounts('t', other, ALL), [10], entries(), 1e6);
+        return JSON.stringify(
+          courses.map(({ origins, said }) => {
+            const before = origins.filter(({ atS }) => atS <= now);
+            const ended = before.filter(({ atS, lasted }) => atS + lasted < now);
+            return [
+              before.map(({ atS, remaining, usual }) => [atS, remaining, usual]),
+              ended.map(({ lasted }) => lasted),
+              [...said].map(([name, all]) => [name, all.slice(0, before.length)]),
+            ];
+          }),
+        );
+      };
+      expect(now).toBeGreaterThan(400);
+      expect(known(60).length).toBeGreaterThan(50_000);
+      expect(known(60) === known(0)).toBe(true);
+    }
+  });
+
+  it('asks from the first minute on, apart from what it asks after the warm-up', () => {
+    const series = poisson(3_600, 'phases');
+    const [settled, cold] = walk(series, [60], [], 1e6);
+    expect(cold?.origins[0]?.atS).toBe(60);
+    expect(Math.max(...(cold?.origins ?? []).map(({ atS }) => atS))).toBeLessThan(600);
+    expect(settled?.origins[0]?.atS).toBe(600);
+    expect(settled?.origins).toEqual(originsOf(series, 60, 480, 1e6));
+  });
+
+  it('asks about what was used lately when told to', () => {
+    const counts = Array.from({ length: 2_400 }, (_, i) => (i < 1_500 ? 1 : 9));
+    const steps = ofCounts('steps', counts, ALL);
+    const asked = originsOf(steps, 60, 240, 1_000, { phase: 'settled', budget: 'lately' });
+    expect(asked.find(({ atS }) => atS > 1_000)?.remaining).toBeCloseTo(60, 9);
+    expect(asked.find(({ atS }) => atS > 1_600)?.remaining).toBeCloseTo(540, 9);
+    expect(asked.find(({ atS }) => atS > 1_600)?.lasted).toBeCloseTo(60, 0);
   });
 
   it('knows of the habit only what had happened by then', () => {
@@ -134,6 +189,7 @@ describe('walking', () => {
 describe('scoring', () => {
   const course = (said: readonly number[], lasted: readonly number[], chance: number) => ({
     horizonS: 10,
+    phase: 'settled' as const,
     capS: 80,
     origins: lasted.map((one, i) => ({ atS: 600 + 10 * i, remaining: 1, lasted: one, usual: 0.5 })),
     said: new Map([['m', said.map((one) => ({ lasts: LEVELS.map(() => one), chance }))]]),
@@ -146,11 +202,39 @@ describe('scoring', () => {
 
   it('gives the figures that can be worked out by hand', () => {
     const [row] = score('t', 'requests', course([10, 10, 10, 10], [8, 12, 14, 90], 1));
-    expect(row).toMatchObject({ coverage_p50: 0.75, coverage_p90: 0.75, brier: 0.75, n: 3 });
+    expect(row).toMatchObject({
+      coverage_p50: 0.75,
+      coverage_p90: 0.75,
+      brier: 0.75,
+      ran_out: 0.25,
+      n: 3,
+    });
     expect(row?.brier_skill).toBeCloseTo(-2, 12);
     // P50: (1 + 1 + 2 + 40) / 4; P90: (1.8 + 0.2 + 0.4 + 8) / 4; P99: (1.98 + 0.02 + 0.04 + 0.8) / 4
     expect(pinball(10, 90, 0.5)).toBe(40);
     expect(row?.pinball).toBeCloseTo((44 + 10.4 + 2.84) / 12, 9);
+  });
+
+  it('does not let a row drop out because what was said is no forecast', () => {
+    expect(() => score('t', 'requests', course([NaN, 10], [8, 12], 1))).toThrow(
+      /`m` said no forecast/,
+    );
+    expect(() => score('t', 'requests', course([10, 10], [8, 12], 1.01))).toThrow(/at 600 s/);
+    expect(() => score('t', 'requests', course([10], [8, 12], 1))).toThrow(/at 610 s/);
+  });
+
+  it('notices claims of which the surer is the longer', () => {
+    const { said, ...rest } = course([10, 10], [8, 12], 1);
+    const all = (said.get('m') ?? []).map(({ lasts, chance }, at) => ({
+      chance,
+      lasts: lasts.map((one, i) => (at === 1 && i === LEVELS.length - 1 ? Infinity : one)),
+    }));
+    expect(score('t', 'requests', { ...rest, said })[0]?.crossed).toBe(0);
+    const [row] = score('t', 'requests', { ...rest, said: new Map([[MODEL.id, all]]) });
+    expect(row?.crossed).toBe(0.5);
+    const cost = { update_p99_us: 1, forecast_p99_us: 1, state_bytes: 1 };
+    const targets = targetsOf(row === undefined ? [] : [row], new Set(), cost);
+    expect(targets.find(({ name }) => name.startsWith('claims'))?.met).toBe(false);
   });
 
   it('calls what lasted to the cap covered, however long was said', () => {
@@ -165,7 +249,7 @@ describe('scoring', () => {
   });
 
   it('finds the forecasts of a Poisson stream true within three standard errors', () => {
-    for (const row of own(scoreSeries(poisson(7_200, 'nominal'), 4_000))) {
+    for (const row of settled(scoreSeries(poisson(7_200, 'nominal'), 4_000))) {
       expect(row.n).toBeGreaterThan(90);
       for (const level of ['50', '90', '99'] as const) {
         const error = Math.max(0.003, row[`coverage_p${level}_se`]);
@@ -181,38 +265,9 @@ describe('scoring', () => {
     );
     const series = ofCounts('steps', steps, ALL);
     const rows = scoreSeries(series, 2_000);
-    expect(rows).toHaveLength(2 * (1 + BASELINES.length));
-    for (const row of own(rows)) expect(row.brier_skill).toBeGreaterThan(0.5);
+    expect(rows).toHaveLength(2 * 2 * (1 + BASELINES.length));
+    for (const row of settled(rows)) expect(row.brier_skill).toBeGreaterThan(0.5);
     expect(scoreSeries(series, 2_000)).toEqual(rows);
-  });
-});
-
-describe('targets', () => {
-  const cost = { update_p99_us: 1, forecast_p99_us: 10, state_bytes: 9 };
-  const rows = scoreSeries(poisson(1_800, 'targets'), 500);
-  const met = (name: string, of = rows): boolean | null | undefined =>
-    targetsOf(of, new Set(), cost).find((one) => one.name === name)?.met;
-
-  it('leaves open what no trace could tell, with a reason', () => {
-    expect(met('P90 coverage off 90 %, day-long')).toBeNull();
-    expect(met('Brier skill, Azure conversations')).toBeNull();
-    for (const one of targetsOf([], new Set(), cost)) {
-      if (one.met === null) expect(one.reason).toMatch(/no /);
-    }
-    expect(met('update p99, µs')).toBe(true);
-  });
-
-  it('lets the worst row decide', () => {
-    expect(
-      met(
-        'P99 coverage',
-        rows.map((row) => ({ ...row, coverage_p99: 0.99 })),
-      ),
-    ).toBe(true);
-    const one = rows.map((row, i) => ({ ...row, coverage_p99: i === 0 ? 0.9 : 0.99 }));
-    expect(met('P99 coverage', one)).toBe(false);
-    const beaten = rows.map((row) => ({ ...row, pinball: row.model === MODEL.id ? 2 : 1.5 }));
-    expect(met('pinball over the best baseline', beaten)).toBe(false);
   });
 });
 
@@ -237,7 +292,7 @@ describe('the command', () => {
     const { code, out } = await run(path, '--quick', '--json');
     expect(code).toBe(0);
     const told = JSON.parse(out) as { rows: Row[]; targets: { name: string; met: unknown }[] };
-    expect(told.rows).toHaveLength(8);
+    expect(told.rows).toHaveLength(16);
     expect(own(told.rows)[0]).toMatchObject({ trace: 'counts', unit: 'requests', horizon_s: 10 });
     expect(told.targets.some(({ met }) => met === null)).toBe(true);
   });
@@ -250,5 +305,8 @@ describe('the command', () => {
     expect(junk.err).toContain(path);
     expect((await run(join(folder, 'nothing'), '--quick')).code).toBe(1);
     expect((await run('--fast')).code).toBe(2);
+    expect((await run('--seeds', '1')).code).toBe(2);
+    expect((await run('--seeds', 'few')).err).toContain('`--seeds few`');
+    expect((await run('--budget', 'all')).code).toBe(2);
   });
 });

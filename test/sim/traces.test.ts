@@ -25,6 +25,20 @@ describe('readers', () => {
     ]);
   });
 
+  test('Azure of 2024, which says that its times are UTC', () => {
+    const text =
+      'TIMESTAMP,ContextTokens,GeneratedTokens\n' +
+      '2024-05-10 00:00:00.009930+00:00,2162,5\n' +
+      '2024-05-10 00:00:00+00:00,2399,6\n';
+    expect(
+      read(text).map(({ atMs, inputTokens }) => [Math.round(atMs * 1000), inputTokens]),
+    ).toEqual([
+      [0, 2399],
+      [9930, 2162],
+    ]);
+    expect(() => read(text.replace('+00:00', '+02:00'))).toThrow('line 2');
+  });
+
   test('Mooncake, put in order', () => {
     const text = 'timestamp_ms,input_tokens,output_tokens\n3000,5,6\n1000,1,2\n';
     expect(read(text)).toEqual([
