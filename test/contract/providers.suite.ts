@@ -6,6 +6,7 @@ import type { Claim } from '../../src/core/claim.ts';
 import type { RequestHead, ResponseHead } from '../../src/core/head.ts';
 import type { Observation } from '../../src/core/observation.ts';
 import type { Estimates, Provider } from '../../src/core/provider.ts';
+import { anyPath } from '../characters.ts';
 import { DATE } from './provider-cases.ts';
 import type { ExchangeCase, ProviderCase, RequestCase } from './provider-cases.ts';
 import { problemCases } from './problem.suite.ts';
@@ -99,7 +100,7 @@ function claimCases(of: ProviderCase): void {
     const provider = of.make();
     const host = first(of).head.host;
     const path = fc.oneof(
-      fc.webPath().map((text) => '/' + text),
+      anyPath.map((text) => '/' + text),
       fc.string(),
       fc.constantFrom(...of.requests.map((request) => request.head.path)),
     );

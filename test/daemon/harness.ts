@@ -51,10 +51,14 @@ export interface Finished extends Ended {
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-/** What a child may know of this machine: no proxies, no home, no settings of the developer's. */
+/**
+ * What a child may know of this machine: no proxies, no home, no settings of the developer's. Of
+ * the sources that Node has compiled it may know: to begin with, that is most of what a daemon does.
+ */
 export function bareEnv(home: string, more: Env = {}): NodeJS.ProcessEnv {
   return {
     PATH: process.env['PATH'],
+    NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
     HOME: home,
     TMPDIR: tmpdir(),
     LANG: 'C.UTF-8',

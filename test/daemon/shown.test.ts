@@ -11,7 +11,7 @@ const POLICY = `version: 1
 defaults: { max_wait: 20s }
 limits:
   - { id: line, match: { path: "/line/*" }, quota: 20 requests / 2s, window: bucket }
-  - { id: turns, match: { path: "/turns/*" }, quota: 60 requests / 1s, window: bucket }
+  - { id: turns, match: { path: "/turns/*" }, quota: 60 requests / 2s, window: bucket }
   - { id: hourly, match: { path: "/hourly/*" }, quota: 60 requests / 1h, window: fixed }
 rules:
   - id: in-trouble
@@ -101,16 +101,16 @@ function expectMembers(value: unknown, schema: Schema, path: string): void {
 describe('a line', () => {
   test('is counted by priority; place, fair share and turn are explained', async () => {
     await Promise.all(many(20, () => ask(acme, 'first', '/line/x')));
-    const crowd = many(10, () => ask(acme, 'crowd', '/line/x'));
+    // So many that some are still in line when a busy machine has taken them all in.
+    const crowd = many(45, () => ask(acme, 'crowd', '/line/x'));
     const other = many(3, () => ask(acme, 'other', '/line/x'));
-    const pool = await eventually(
-      () => poolOf(acme, 'line'),
-      ({ queued }) => queued !== undefined && Number(queued) > 5,
+    const [pool, { text: metrics }] = await eventually(
+      () => Promise.all([poolOf(acme, 'line'), acme.api('/metrics')]),
+      ([{ queued }]) => queued !== undefined && Number(queued) > 5,
     );
     const by = pool['queued_by'] as Item;
     expect(by).toMatchObject({ high: 0, background: 0 });
     expect(by['normal']).toBe(pool['queued']);
-    const metrics = (await acme.api('/metrics')).text;
     expect(metrics).toMatch(/^ratelord_pool_queued\{.*pool="line".*priority="normal".*\} [1-9]/m);
     await expectDescribed(acme);
     await Promise.all(crowd);
@@ -128,7 +128,7 @@ describe('a line', () => {
     expect(await explained(acme, patient)).toContain(
       'When it went: its class, `background`, was owed its floor share of `turns`.',
     );
-  }, 20_000);
+  });
 });
 
 test('what is kept, from whom and for whom', async () => {

@@ -15,10 +15,6 @@ export const LONG_FILES: Readonly<
     lines: 451,
     why: 'one origin and one client serve every case; splits by way in',
   },
-  'test/surfaces/config-policy.test.ts': {
-    lines: 415,
-    why: 'tables of refused policies with their messages; splits by section of the file',
-  },
 };
 
 /** Keys are `path name`. */

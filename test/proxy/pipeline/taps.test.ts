@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import fc from 'fast-check';
 import {
   brotliCompressSync,
+  constants,
   deflateRawSync,
   deflateSync,
   gzipSync,
@@ -9,6 +10,7 @@ import {
 } from 'node:zlib';
 import type { TapResult } from '../../../src/core/provider.ts';
 import { feedFor } from '../../../src/proxy/feed.ts';
+import { anyCharacter } from '../../characters.ts';
 import { client, eventually, origin, rig } from './rig.ts';
 
 const open: { close(): unknown }[] = [];
@@ -35,7 +37,8 @@ const CODINGS: Readonly<Record<string, (text: Buffer) => Buffer>> = {
   '': (text) => text,
   gzip: gzipSync,
   deflate: deflateSync,
-  br: brotliCompressSync,
+  // The best that it can do takes a second for what is large, and is read no differently.
+  br: (text) => brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }),
   zstd: zstdCompressSync,
 };
 
@@ -63,7 +66,7 @@ for (const [coding, encode] of Object.entries(CODINGS)) {
   test(`${coding || 'identity'} is read right however it is cut`, async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.string({ unit: 'binary', maxLength: 400 }),
+        fc.string({ unit: anyCharacter, maxLength: 400 }),
         fc.array(fc.nat(2_000), { maxLength: 8 }),
         async (text, cuts) => {
           const bytes = Buffer.from(text, 'utf8');
