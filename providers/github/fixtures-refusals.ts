@@ -174,6 +174,22 @@ export const REFUSALS: readonly RefusalFixture[] = [
     expected: null,
   },
   {
+    name: 'missing permission of a token, by the last request of a window',
+    status: 403,
+    fields: [...SPENT, 'x-accepted-github-permissions', 'contents=read'],
+    message: 'Resource not accessible by personal access token',
+    documentation: 'https://docs.github.com/rest/repos/repos#get-a-repository',
+    expected: null,
+  },
+  {
+    name: 'nothing remaining, and words of a cache before the API',
+    status: 403,
+    fields: SPENT,
+    message: '<html><body>rate limit exceeded</body></html>',
+    documentation: '',
+    expected: 'primary',
+  },
+  {
     name: 'SSO required',
     status: 403,
     fields: [...PLENTY, 'x-github-sso', 'required; url=https://github.com/orgs/acme/sso'],

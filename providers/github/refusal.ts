@@ -16,6 +16,7 @@ const SECONDARY = /\bsecondary rate\b/i;
 const ABUSE = /\babuse detection\b/i;
 const CONTENT = /\bblocked from content creation\b/i;
 const SECONDARY_DOCS = /(secondary-rate-limits|#abuse-rate-limits)$/;
+const RATE = /\brate[- ]?limit/i;
 const PRIMARY = /^API rate limit (already )?exceeded/i;
 
 /** How a message speaks of a limit; `null` when it is about something else. */
@@ -51,13 +52,20 @@ export function classifyRefusal(
   if (signedBySecondary(read) || (read.retryInMs >= 0 && read.remaining < 0)) {
     return secondary(read, memo, body);
   }
-  if (read.remaining === 0 && !isLockout(body)) return primaryRefusal(read, memo);
+  const surely = status === 429 || read.retryInMs >= 0 || !isOther(body);
+  if (read.remaining === 0 && surely) return primaryRefusal(read, memo);
   return status === 429 ? secondary(read, memo, body) : null;
 }
 
-/** After several bad credentials good ones are refused as well for a while: no limit. */
-function isLockout(body: RefusalBody): boolean {
-  return /^Maximum number of login attempts exceeded/i.test(body.message);
+/**
+ * A 403 with words of its own (permissions, SSO, too many bad credentials) that happened to take the
+ * last unit is no limit. No field tells: those about permissions come with throttles, too
+ * (octokit/plugin-throttling.js#218). What speaks of a limit was recognised before.
+ * https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+ */
+function isOther({ message, documentationUrl }: RefusalBody): boolean {
+  if (message === '' || message.trimStart().startsWith('<')) return false;
+  return !RATE.test(message) && !RATE.test(documentationUrl);
 }
 
 function primaryRefusal(read: RateFields, memo: GithubMemo): ThrottleObservation {

@@ -13,6 +13,7 @@ import type { ModelPools } from './pools.ts';
 import { patienceOf } from './problem.ts';
 import { modelName, readRequestBody } from './request-body.ts';
 import type { RequestFacts } from './request-body.ts';
+import { mostFactor } from './tiers.ts';
 
 export const ID = 'openai';
 
@@ -47,11 +48,13 @@ export function classifyCharged(
   if (kind === 'audio') return { ...shared, draws: audioDraws(pools), inputBytes: 0 };
   const charge = chargeFor(head, body, facts, endpoint, pools, estimates);
   const { inputTokens, outputTokens, inputBytes } = charge;
+  const priceFactor = facts === null ? 1 : mostFactor(facts.tier);
   return {
     ...shared,
     draws: drawsOf(pools, inputTokens + outputTokens, facts?.images ?? 0),
     inputBytes,
     estimate: { inputTokens, outputTokens },
+    ...(priceFactor === 1 ? {} : { priceFactor }),
     ...(facts === null || body === undefined
       ? {}
       : { bounds: boundsOf(kind, facts, head.contentLength, body.length, pools.model) }),

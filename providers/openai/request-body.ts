@@ -15,6 +15,8 @@ export interface RequestFacts {
   /** Prompt that arrived as token ids. */
   promptTokens: number;
   images: number;
+  /** `service_tier`, or `''`. */
+  tier: string;
   /** Part of the prompt is at the provider, so that the body's size says little about it. */
   serverState: boolean;
 }
@@ -38,6 +40,7 @@ export function readRequestBody(text: string): RequestFacts {
     promptText: 0,
     promptTokens: 0,
     images: 0,
+    tier: '',
     serverState: false,
   };
   scanObject(text, (key, _keyStart, start, end, tally) => {
@@ -74,6 +77,9 @@ export function readRequestBody(text: string): RequestFacts {
       case 'n':
       case 'best_of':
         facts.choices = Math.max(facts.choices, wholeNumber(text, start, end) ?? 1);
+        break;
+      case 'service_tier':
+        if (text.charCodeAt(start) === 34) facts.tier = stringAt(text, start, end - 1);
         break;
       case 'stream':
         facts.stream = text.startsWith('true', start);

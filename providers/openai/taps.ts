@@ -12,6 +12,7 @@ import { RefusalTap, isRefusal, textsOf } from './refusal.ts';
 import type { JsonRecord } from './seek.ts';
 import { MemberSeeker, asRecord, parseRecord, stringMember } from './seek.ts';
 import { EventReader } from './sse.ts';
+import { TierSeeker } from './tiers.ts';
 import { isUsage, readUsage } from './usage.ts';
 
 /** An event is kept whole up to this size; of a larger one only its usage is read. */
@@ -29,17 +30,23 @@ export function chooseTap(head: ResponseHead, memo: Memo): ResponseTap | null {
   return type === undefined || /json/i.test(type) ? new JsonTap() : null;
 }
 
-/** One JSON document: only its `usage` is looked for, wherever it stands. */
+function usageOf({ found }: MemberSeeker, { factor }: TierSeeker): Usage | null {
+  const usage = found === null ? null : readUsage(found);
+  return usage === null || factor === undefined ? usage : { ...usage, priceFactor: factor };
+}
+
+/** One JSON document: only `usage` and the tier are looked for, wherever it stands. */
 class JsonTap implements ResponseTap {
   private readonly usage = new MemberSeeker('usage', isUsage);
+  private readonly tier = new TierSeeker();
 
   write(text: string): void {
     this.usage.write(text);
+    this.tier.write(text);
   }
 
   end(): TapResult {
-    const { found } = this.usage;
-    return { observations: [], usage: found === null ? null : readUsage(found) };
+    return { observations: [], usage: usageOf(this.usage, this.tier) };
   }
 }
 
@@ -51,6 +58,7 @@ class StreamTap implements ResponseTap {
   private readonly head: ResponseHead;
   private readonly pools: ModelPools;
   private readonly seeker = new MemberSeeker('usage', isUsage);
+  private readonly tier = new TierSeeker();
   private readonly reader: EventReader;
   private observations: Observation[] = [];
   private event = '';
@@ -70,13 +78,12 @@ class StreamTap implements ResponseTap {
   }
 
   end(): TapResult {
-    const { found } = this.seeker;
-    const usage: Usage | null = found === null ? null : readUsage(found);
-    return { observations: this.observations, usage };
+    return { observations: this.observations, usage: usageOf(this.seeker, this.tier) };
   }
 
   private data(piece: string): void {
     this.seeker.write(piece);
+    this.tier.write(piece);
     if (!this.whole) return;
     if (this.event.length + piece.length <= MAX_EVENT) this.event += piece;
     else this.whole = false;

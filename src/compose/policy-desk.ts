@@ -38,6 +38,7 @@ export function openPolicyDesk(
     refused: [],
     written: writtenIn(config.policyFile, first.policy),
   };
+  for (const notice of standing.notices) log.warn(notice);
   const holder = new PolicyHolder({
     path: config.policyFile,
     policy: first.policy,
@@ -53,6 +54,7 @@ export function openPolicyDesk(
       };
       apply(policy);
       log.info({ hash: policy.hash }, 'policy reloaded');
+      for (const notice of standing.notices) log.warn(notice);
     },
     onRefused(problems) {
       standing = { ...standing, refused: problems.map(problemText) };

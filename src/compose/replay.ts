@@ -9,6 +9,7 @@ import { LOOK_BACK_EVENTS, LOOK_BACK_MS } from '../core/governor/outlook.ts';
 import { loadState, saveState } from '../core/governor/saved-state.ts';
 import { EngineState } from '../core/governor/state.ts';
 import type { Entry } from '../core/ledger/entry.ts';
+import type { CompiledPolicy } from '../core/policy/types.ts';
 import { FOLD_VERSION } from '../core/ledger/layout.ts';
 import type { JsonObject, Seq } from '../core/units.ts';
 import { replay } from '../sim/replay.ts';
@@ -34,7 +35,7 @@ export function replayLedger(config: Config, wish: ReplayWish): ReplayOutcome {
   };
   const report = replay({
     policy: loaded.policy,
-    recordedBy: current.ok ? current.policy : null,
+    recordedBy: policyOfThen(entries, loaded.policy, current.ok ? current.policy : null),
     identify: identities(config, restore()),
     prices: createPriceBook(),
     entries,
@@ -43,6 +44,17 @@ export function replayLedger(config: Config, wish: ReplayWish): ReplayOutcome {
     restore,
   });
   return { ok: true, report };
+}
+
+/** That of the settings, else the one to try, should it be the one by which it was decided. */
+function policyOfThen(
+  entries: readonly Entry[],
+  tried: CompiledPolicy,
+  current: CompiledPolicy | null,
+): CompiledPolicy | null {
+  const decidedBy = ({ hash }: CompiledPolicy): boolean =>
+    entries.some(({ kind, data }) => kind === 'decided' && data[10] === hash);
+  return current === null || (!decidedBy(current) && decidedBy(tried)) ? tried : current;
 }
 
 interface Record {

@@ -54,6 +54,8 @@ export interface Claim {
   readonly estimate?: ClaimEstimate;
   /** The most it can be, as far as the adapter can tell; money is set aside by it. */
   readonly bounds?: ClaimBounds;
+  /** How many times the listed price it costs at most, by the way in which it is to be served; 1 when absent. */
+  readonly priceFactor?: number;
   /** Whatever the adapter wants to remember until the response: opaque to everybody else. */
   readonly memo?: unknown;
 }
@@ -86,4 +88,6 @@ export interface Usage {
   readonly cachedTokens: number;
   readonly outputTokens: number;
   readonly reasoningTokens: number;
+  /** How many times the listed price it cost, where the answer told; absent = as it was claimed. */
+  readonly priceFactor?: number;
 }

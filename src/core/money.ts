@@ -6,6 +6,9 @@ import type { Claim, Usage } from './claim.ts';
 import type { Matcher } from './policy/types.ts';
 import type { EpochMs, MicroUsd } from './units.ts';
 
+/** Who says so, where the policy does. */
+export const POLICY_PRICE = 'policy';
+
 /** Prices of models. Implemented outside; the same question gets the same answer. */
 export interface PriceBook {
   /** @param at prices change: those of that moment. `null` = no price is known */

@@ -48,6 +48,8 @@ export interface ReplayReport {
   readonly usd: Both<number | null>;
   /** Before this it is the record that speaks, from here on a simulation; `null`: all is record. */
   readonly diverges_at: { readonly seq: number; readonly id: string; readonly at: string } | null;
+  /** By what prices budgets set money aside; `unknown`: by those of then, whatever they were. */
+  readonly prices: 'same' | 'rescaled' | 'unknown';
   /** Whether what clients asked for could be told from what the recorded policy gave them. */
   readonly recorded_policy_known: boolean;
   /** The first of them. */

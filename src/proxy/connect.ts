@@ -140,7 +140,9 @@ interface Opening {
 function open(deps: ConnectDeps, client: Socket, head: Buffer, opening: Opening): void {
   const { host } = opening.target;
   let handshaking = false;
+  let late = false;
   const deadline = setTimeout(() => {
+    late = true;
     if (handshaking) {
       opening.notice({ host, failure: 'timeout', detail: 'the TLS handshake took too long' });
     }
@@ -154,7 +156,11 @@ function open(deps: ConnectDeps, client: Socket, head: Buffer, opening: Opening)
     deps.silent?.delete(client);
     if (spoken === 'tls' && opening.governed.https) {
       handshaking = true;
-      intercept(deps, client, opening, over);
+      // Being closed for being late is not leaving.
+      const notice = (one: ConnectNotice): void => {
+        if (!late) opening.notice(one);
+      };
+      intercept(deps, client, { ...opening, notice }, over);
       return;
     }
     over();

@@ -64,10 +64,11 @@ export function createEngineView(parts: EngineViewParts): EngineView {
 
 function poolView(governor: Governor, pool: Pool, now: EpochMs): PoolView {
   const figures = pool.figures(now);
-  const model = /^model:(.+)$/.exec(pool.spec.partition)?.[1];
+  const { partition } = pool.spec;
+  const model = /^model:([^,]+)$/.exec(partition)?.[1];
   const line = governor.room.lines.get(pool);
   const queued = line?.size ?? 0;
-  const agents = pool.spending.list();
+  const agents = usersOf(pool, now);
   const kept = governor.protection.keptOf(pool, now);
   const ratio = pool.charging?.ratio ?? null;
   const overReserved = pool.excess?.ratio(pool.windowMs) ?? null;
@@ -77,6 +78,7 @@ function poolView(governor: Governor, pool: Pool, now: EpochMs): PoolView {
     pool: pool.spec.name,
     identity: pool.charged,
     ...(model === undefined ? {} : { model }),
+    ...(partition === '' || model !== undefined ? {} : { partition }),
     unit: pool.spec.unit,
     kind: pool.spec.kind,
     limit: figures.limit,
@@ -92,7 +94,7 @@ function poolView(governor: Governor, pool: Pool, now: EpochMs): PoolView {
     throttled_until: pool.blockedUntil > now ? isoOrNull(pool.blockedUntil) : null,
     ...(overReserved === null ? {} : { over_reserved_ratio: Math.round(overReserved * 1e4) / 1e4 }),
     ...(ratio === null ? {} : { charged_ratio: brief(ratio) }),
-    ...(pool.outside === null ? {} : { outside: outsideView(pool.outside) }),
+    ...(pool.outside === null ? {} : { outside: outsideView(pool.outside, isUnused(pool, now)) }),
     ...(agents.length > 0 ? { agents } : {}),
   };
 }
@@ -117,7 +119,7 @@ function keptView({ rank, above, kept, forecast }: Kept): KeptView {
 function prospects({ outlook }: Governor, pool: Pool, now: EpochMs, history: boolean) {
   if (pool.spec.kind === 'concurrent') return {};
   const forecast = outlook.shownForecastOf(pool, now);
-  const agents = pool.spending.list().map(({ agent, used }) => {
+  const agents = usersOf(pool, now).map(({ agent, used }) => {
     const alone = forecast === null ? null : outlook.forecastOfAgent(pool, agent, now);
     return { agent, used, ...(alone === null ? {} : { forecast: lastingJson(alone) }) };
   });
@@ -146,11 +148,21 @@ function hiddenView(governor: Governor, limit: HiddenLimit, now: EpochMs): PoolV
   ];
 }
 
-function outsideView({ rate, batch, units, since }: Outside) {
+/** Who used what of the present window. */
+function usersOf(pool: Pool, now: EpochMs) {
+  return isUnused(pool, now) ? [] : pool.spending.list(now, pool.windowMs);
+}
+
+/** Its window is over, and what is known of the users is of that one. */
+function isUnused(pool: Pool, now: EpochMs): boolean {
+  return pool.spec.kind === 'fixed' && pool.resetTime(now) === null && pool.figures(now).used === 0;
+}
+
+function outsideView({ rate, batch, units, since }: Outside, unused: boolean) {
   return {
     rate_per_s: brief(rate),
     batch: brief(batch),
-    units,
+    units: unused ? 0 : units,
     since: new Date(since).toISOString(),
   };
 }

@@ -1,4 +1,5 @@
-import type { DecisionRecord, Ended, PoolReading, RuleReading, Verdict } from './decision.ts';
+import type { DecisionRecord, Ended, PoolReading, Verdict } from './decision.ts';
+import { isDeciding, remedyText } from './remedies.ts';
 import { amountText, countText, isSentinel, momentText, nameText, spanText } from './wording.ts';
 
 /**
@@ -165,10 +166,6 @@ const EFFECTS: Readonly<Record<string, string>> = {
   faulted: 'failed to evaluate',
 };
 
-function isDeciding(rule: RuleReading): boolean {
-  return ['delay', 'pace', 'defer', 'reject'].includes(rule.effect);
-}
-
 function rulesText(verdict: Verdict): string {
   if (verdict.rules.length === 0) return 'No policy rule applied.';
   const lines = verdict.rules.map((rule) => {
@@ -200,7 +197,7 @@ function costText(record: DecisionRecord): string {
     ended.input_tokens === null && ended.output_tokens === null
       ? ''
       : ` (${countText(ended.input_tokens ?? 0)} tokens in, ${countText(ended.output_tokens ?? 0)} out)`;
-  return `${answer}\n${cost}${tokens}.${moneyText(ended)}${toldText(record)}`;
+  return `${answer}\n${cost}${tokens}.${moneyText(record, ended)}${toldText(record)}`;
 }
 
 function unitOf(record: DecisionRecord, pool: string): string | null {
@@ -210,10 +207,14 @@ function unitOf(record: DecisionRecord, pool: string): string | null {
   return null;
 }
 
-/** Unpriced is not free. */
-function moneyText({ cost_micro_usd: cost, unpriced }: Ended): string {
+/** Unpriced is not free, and neither is what nobody told. */
+function moneyText(record: DecisionRecord, ended: Ended): string {
+  const { cost_micro_usd: cost, unpriced, charges } = ended;
   if (unpriced) return '\nIts model is unpriced: what it cost in money is not known.';
-  return cost === null ? '' : `\nIt cost ${amountText(cost, 'usd')}.`;
+  if (cost !== null) return `\nIt cost ${amountText(cost, 'usd')}.`;
+  return charges.some((one) => one.units > 0 && unitOf(record, one.pool) === 'usd')
+    ? '\nNobody told what it used: its budget is charged the most that it can have cost.'
+    : '';
 }
 
 const ENDINGS: Readonly<Record<string, string>> = {
@@ -242,57 +243,6 @@ function toldText(record: DecisionRecord): string {
     return `  - ${t.pool ?? 'its quota'}: ${countText(t.remaining ?? 0)}${of} left${reset}`;
   });
   return ['\nThe answer said:', ...lines].join('\n');
-}
-
-function remedyText(record: DecisionRecord, verdict: Verdict): string {
-  if (record.decision === 'pass') return '';
-  const remedies = [
-    ...poolRemedies(verdict),
-    ...ruleRemedies(verdict),
-    ...waitRemedies(record, verdict),
-  ];
-  if (remedies.length === 0) return '';
-  return ['What would have let it pass:', ...remedies.map((r) => `  - ${r}`)].join('\n');
-}
-
-function poolRemedies(verdict: Verdict): string[] {
-  const pool = verdict.pools.find((p) => p.pool === verdict.blocking_pool);
-  if (pool === undefined || pool.units === null) return [];
-  if (pool.limit !== null && pool.units > pool.limit) {
-    const most = amountText(pool.limit, pool.unit);
-    return [`a smaller request: ${pool.pool} never holds more than ${most}`];
-  }
-  if (pool.remaining === null) return [`an answer that tells the state of ${pool.pool}`];
-  const missing = pool.units - (pool.remaining - (pool.held ?? 0));
-  return missing > 0 ? [`${amountText(missing, pool.unit)} more left in ${pool.pool}`] : [];
-}
-
-function ruleRemedies(verdict: Verdict): string[] {
-  return verdict.rules.filter(isDeciding).map((rule) => {
-    // Beside its readings a detail says what the action did, which no rule saw.
-    const saw = rule.detail.split('; ').filter((part) => part.includes('='));
-    return `rule \`${rule.rule}\` not applying${saw.length === 0 ? '' : ` (it saw ${saw.join('; ')})`}`;
-  });
-}
-
-function waitRemedies(record: DecisionRecord, verdict: Verdict): string[] {
-  if (record.state !== 'refused') return [];
-  const { max_wait_ms: max } = verdict;
-  const wait = verdict.retry_in_ms ?? verdict.wait_ms;
-  if (wait === null || wait <= 0) {
-    return verdict.code === 'RL_NEVER' || verdict.code === 'RL_TOO_LARGE'
-      ? ['nothing that waiting could bring: do not repeat it as it is']
-      : [];
-  }
-  const at = momentText(new Date(Date.parse(verdict.at) + wait).toISOString());
-  const remedies = [`asking again at ${at}, ${spanText(wait)} later`];
-  if (max !== null && wait > max) {
-    const seconds = String(Math.ceil(wait / 1000));
-    remedies.push(
-      `allowing a wait of ${spanText(wait)} (\`x-ratelord-max-wait: ${seconds}\`); it allowed ${spanText(max)}`,
-    );
-  }
-  return remedies;
 }
 
 function footText(record: DecisionRecord, verdict: Verdict): string {

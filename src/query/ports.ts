@@ -26,6 +26,8 @@ export interface PoolView {
   readonly pool: string;
   readonly identity: string;
   readonly model?: string;
+  /** For whom or what it is counted, where its limit is `per` something: `agent:a,scope:org:b`. */
+  readonly partition?: string;
   readonly unit: QuotaUnit;
   /** `gate`: no quota, but something that holds requests up: trouble, or a limit nobody documents. */
   readonly kind: PoolKind | 'gate';

@@ -39,7 +39,8 @@ export class RecordedProviders {
   }
 }
 
-export function claimOf({ asked, draws, entry }: RecordedRequest): Claim {
+/** @param factor by which what budgets set aside is multiplied */
+export function claimOf({ asked, draws, entry }: RecordedRequest, factor: number): Claim {
   const [estimate, model] = [asked[15], asked[7]];
   const cost = setAside(asked);
   return {
@@ -53,7 +54,7 @@ export function claimOf({ asked, draws, entry }: RecordedRequest): Claim {
     ...(estimate === null
       ? {}
       : { estimate: { inputTokens: estimate[1], outputTokens: estimate[2] } }),
-    ...(cost === null ? {} : { bounds: { cost } }),
+    ...(cost === null ? {} : { bounds: { cost: Math.ceil(cost * factor) } }),
   };
 }
 

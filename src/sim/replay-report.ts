@@ -2,6 +2,7 @@
 import { requestId } from '../core/ledger/expand.ts';
 import type { Both, Difference, ReplayReport, Shown, Waits } from '../core/replay-report.ts';
 import type { DurationMs, EpochMs } from '../core/units.ts';
+import { pricesUsed } from './replay-money.ts';
 import {
   TOLERANCE_MS,
   type Divergence,
@@ -52,6 +53,10 @@ export function report(
             id: requestId(divergence.seq),
             at: new Date(divergence.at).toISOString(),
           },
+    prices: pricesUsed(
+      options,
+      all.map(({ request }) => request),
+    ),
     recorded_policy_known: all.every(({ request }) => request.asked[10] === recordedBy?.hash),
     differences: different.slice(0, MAX_DIFFERENCES).map(differenceOf),
   };

@@ -14,6 +14,7 @@ import type { Observation } from '../core/observation.ts';
 import type { CompiledPolicy } from '../core/policy/types.ts';
 import type { DurationMs, EpochMs, Instant, Seq } from '../core/units.ts';
 import { RecordedProviders } from './replay-arrival.ts';
+import { paidFactor } from './replay-money.ts';
 import type { Outcome, RecordedRequest } from './replay-record.ts';
 import { medianLatency, ReplayUpstream } from './replay-upstream.ts';
 
@@ -73,6 +74,7 @@ export class ReplayStage {
   readonly events = new Heap<Scheduled>((a, b) =>
     a.at !== b.at ? a.at < b.at : a.order < b.order,
   );
+  private readonly options: ReplayOptions;
   private readonly recorded: ReadonlyMap<Seq, RecordedRequest>;
   private readonly byKey = new Map<number, Replayed>();
   /** By the number that it has in this run. */
@@ -81,6 +83,7 @@ export class ReplayStage {
   private made = 0;
 
   constructor(options: ReplayOptions, recorded: ReadonlyMap<Seq, RecordedRequest>, start: EpochMs) {
+    this.options = options;
     this.recorded = recorded;
     this.start = start;
     this.now = start;
@@ -136,7 +139,9 @@ export class ReplayStage {
       const tokens = data?.[6] ?? null;
       if (tokens !== null) {
         const [inputTokens, cachedTokens, outputTokens, reasoningTokens] = tokens;
-        const usage = { inputTokens, cachedTokens, outputTokens, reasoningTokens };
+        const told = { inputTokens, cachedTokens, outputTokens, reasoningTokens };
+        const priceFactor = paidFactor(this.options, replayed.request, told, data?.[9]);
+        const usage = priceFactor === undefined ? told : { ...told, priceFactor };
         this.step({ type: 'tapped', at, key, observations: [], usage });
       }
     }

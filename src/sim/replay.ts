@@ -11,6 +11,7 @@ import { RETRIED, type EndedData } from '../core/ledger/layout.ts';
 import type { ReplayReport } from '../core/replay-report.ts';
 import { DAY, type EpochMs, type Seq } from '../core/units.ts';
 import { arrivalOf, claimOf } from './replay-arrival.ts';
+import { priceRatio } from './replay-money.ts';
 import {
   readRecording,
   type Outcome,
@@ -115,7 +116,8 @@ class Replay {
     };
     this.stage.enter(replayed);
     this.bySeq.set(request.seq, replayed);
-    this.stage.providers.claim = claimOf(request);
+    const factor = priceRatio(this.options, request) ?? 1;
+    this.stage.providers.claim = claimOf(request, factor === Infinity ? 1 : factor);
     this.stage.current = replayed;
     const { recordedBy } = this.options;
     const again =

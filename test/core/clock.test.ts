@@ -164,10 +164,20 @@ describe('a clock that is set back by hours', () => {
     expect(spending.of('a', 4 * day)).toBe(2);
   });
 
-  it('by seconds is waited for', () => {
+  it('by a moment is waited for: time stands still until then', () => {
+    const world = setRight('/plain', () => []);
+    world.now = { wall: world.now.wall + AHEAD_MS - 1500, mono: world.now.mono };
+    world.arrive({ path: '/plain' });
+    expect(world.entries.filter(({ data }) => data[0] === 'alert_raised')).toEqual([]);
+    const times = world.entries.map(({ at }) => at);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
+  });
+
+  it('by less than a minute is told as well', () => {
     const world = setRight('/plain', () => []);
     world.now = { wall: world.now.wall + AHEAD_MS - 59_000, mono: world.now.mono };
     world.arrive({ path: '/plain' });
-    expect(world.entries.filter(({ data }) => data[0] === 'alert_raised')).toEqual([]);
+    const told = world.entries.filter(({ data }) => data[0] === 'alert_raised');
+    expect(told).toMatchObject([{ data: ['alert_raised', { by_ms: 59_010 }] }]);
   });
 });

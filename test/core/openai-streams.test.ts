@@ -154,6 +154,31 @@ describe('usage', () => {
     });
   });
 
+  test('says the tier that served it, the dearest where several are named', () => {
+    const usage = { prompt_tokens: 9, completion_tokens: 3 };
+    const factorOf = (answer: object, size: number): number | undefined => {
+      const pieces = cut(JSON.stringify(answer), [size]);
+      return tapped(provider, JSON_HEAD, chat, pieces)?.usage?.priceFactor;
+    };
+    for (const size of [1, 7, 1000]) {
+      expect(factorOf({ usage }, size)).toBeUndefined();
+      expect(factorOf({ service_tier: 'default', usage }, size)).toBe(1);
+      expect(factorOf({ service_tier: 'flex', usage }, size)).toBe(0.5);
+      expect(
+        factorOf({ usage, service_tier: 'priority', metadata: { service_tier: 'flex' } }, size),
+      ).toBe(2);
+      expect(
+        factorOf({ text: '"service_tier":"ultrafast"', service_tier: 'auto', usage }, size),
+      ).toBeUndefined();
+      expect(
+        factorOf(
+          { tools: { service_tier: { type: 'string' } }, service_tier: 'flex', usage },
+          size,
+        ),
+      ).toBe(0.5);
+    }
+  });
+
   test('none is told where none is', () => {
     expect(tapped(provider, SSE_HEAD, chat, ['data: [DONE]\n\n'])?.usage).toBeNull();
     expect(tapped(provider, JSON_HEAD, chat, ['{"usage":null}'])?.usage).toBeNull();

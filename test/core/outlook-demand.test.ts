@@ -1,5 +1,6 @@
 /** Protection by calibrated forecasts of what each class asks, beside the simple estimate. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { Forecaster } from '../../src/core/forecast/forecaster.ts';
 import { FROM_HISTORY } from '../../src/core/governor/demand.ts';
 import { ClassForecasts, ForecastDemand } from '../../src/core/governor/outlook-demand.ts';
 import { Offered } from '../../src/core/quota/offered.ts';
@@ -57,6 +58,23 @@ describe('demand by forecasts', () => {
     const now = START + MINUTE;
     expect(outlook.ahead(offered, 0, HOUR, now)).toEqual(FROM_HISTORY.ahead(offered, 0, HOUR, now));
     expect(outlook.ahead(offered, 1, HOUR, now).mean).toBe(0);
+  });
+
+  it('is worked out once for each time looked ahead, though several are asked for in turn', () => {
+    const offered = new Offered(HOUR, START);
+    const classes = new ClassForecasts();
+    const outlook = new ForecastDemand(() => classes);
+    offered.add(0, 1, START);
+    classes.ask(0, 1, START);
+    const workedOut = vi.spyOn(Forecaster.prototype, 'isCalibratedAt');
+    const ahead = [1, 5, 15, 30, 60];
+    for (let ms = 0; ms < 500; ms += 10) {
+      for (const minutes of ahead) outlook.ahead(offered, 0, minutes * MINUTE, START + ms);
+    }
+    expect(workedOut).toHaveBeenCalledTimes(ahead.length);
+    outlook.ahead(offered, 0, MINUTE, START + MINUTE);
+    expect(workedOut).toHaveBeenCalledTimes(ahead.length + 1);
+    workedOut.mockRestore();
   });
 
   it('is kept by the governor for pools that several classes ask', () => {

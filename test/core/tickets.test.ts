@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { parsePolicy } from '../../src/config/policy/load.ts';
+import { problemText } from '../../src/config/problem.ts';
 import type { Effect } from '../../src/core/engine.ts';
 import type { Observation } from '../../src/core/observation.ts';
+import type { CompiledPolicy } from '../../src/core/policy/types.ts';
 import { spec, World, type Asking } from './world.ts';
 
 const LIMIT = 36_000;
 const core = spec('core', { windowMs: 3_600_000 });
+function policyOf(text: string): CompiledPolicy {
+  const parsed = parsePolicy('test', text);
+  if (!parsed.ok) throw new Error(parsed.problems.map(problemText).join('\n'));
+  return parsed.policy;
+}
+
 const HASTY = { maxWaitMs: 500 };
 
 function retryOf(effects: readonly Effect[]): number {
@@ -14,8 +23,14 @@ function retryOf(effects: readonly Effect[]): number {
 }
 
 /** A pool of ten a second that is spent until the reset, so many seconds away. */
-function spent(resetInS: number): World {
-  const world = new World([core]);
+function spent(resetInS: number, policy?: CompiledPolicy): World {
+  const slow = spec('slow', {
+    limit: LIMIT,
+    kind: 'bucket',
+    windowMs: 3_600_000,
+    source: 'policy',
+  });
+  const world = new World([core, slow], policy === undefined ? {} : { policy });
   const first = world.arrive();
   const resetAt = Math.floor(world.now.wall / 1000) * 1000 + resetInS * 1000;
   const quota: Observation = { kind: 'quota', spec: core, limit: LIMIT, used: LIMIT, resetAt };
@@ -81,6 +96,73 @@ describe('those who are refused', () => {
     expect(Math.min(...back)).toBeGreaterThanOrEqual(9000);
     expect(back.filter((ms) => ms < 10_000).length).toBeLessThanOrEqual(11);
     expect(Math.max(...back)).toBeGreaterThan(15_000);
+  });
+
+  it('do not queue behind the slots of an agent that was refused often', () => {
+    for (const flood of [30, 300]) {
+      const world = new World([spec('small', { windowMs: 3_600_000 })]);
+      const small = spec('small', { windowMs: 3_600_000 });
+      const first = world.arrive({ path: '/small' });
+      const resetAt = world.now.wall + 20_000;
+      world.head(first.key, [{ kind: 'quota', spec: small, limit: 40, used: 40, resetAt }]);
+      world.end(first.key);
+      const back = Array.from({ length: flood }, () =>
+        refused(world, { agent: 'flood', path: '/small' }),
+      );
+      // More than a window holds: the rest is told of the windows after it.
+      if (flood > 40) expect(Math.max(...back)).toBeGreaterThan(3_600_000);
+      for (const agent of ['quiet', 'shy']) {
+        expect(refused(world, { agent, path: '/small' })).toBeLessThan(25_000);
+      }
+    }
+  });
+
+  it('with room for them sooner are not sent behind those who wait longer', () => {
+    const small = spec('small', { windowMs: 3_600_000 });
+    const world = new World([small]);
+    const first = world.arrive({ path: '/small' });
+    const resetAt = world.now.wall + 20_000;
+    world.head(first.key, [{ kind: 'quota', spec: small, limit: 40, used: 40, resetAt }]);
+    world.end(first.key);
+    for (let i = 0; i < 41; i++) world.arrive({ agent: 'flood', path: '/small' });
+    // Its turn would come after the reset, with the first of the crowd.
+    expect(refused(world, { agent: 'hasty', path: '/small' })).toBeLessThan(25_000);
+  });
+
+  it('by a budget in money come back when it has room, however much each set aside', () => {
+    const purse = spec('purse', {
+      unit: 'usd',
+      kind: 'rolling',
+      windowMs: 86_400_000,
+      limit: 1000,
+      source: 'policy',
+    });
+    const world = new World([purse]);
+    const first = world.arrive({ path: '/purse:990' });
+    world.head(first.key, []);
+    world.end(first.key);
+    const back = Array.from({ length: 20 }, (_, i) =>
+      refused(world, { agent: `agent-${String(i)}`, path: '/purse:990' }),
+    );
+    expect(Math.min(...back)).toBeGreaterThan(86_000_000);
+    expect(Math.max(...back)).toBeLessThan(88_000_000);
+    expect(new Set(back).size).toBe(20);
+  });
+
+  it('by a rule until a reset, or for its pace, have slots of their own as well', () => {
+    const policy = policyOf(`
+version: 1
+rules:
+  - { id: low, match: { path: "/core*" }, when: pool.remaining_ratio < 0.5, action: reject }
+  - { id: slow, match: { path: "/slow*" }, action: delay, with: { pace: 6/1m } }
+`);
+    const world = spent(20, policy);
+    const back = Array.from({ length: 30 }, () => refused(world, { path: '/core:1' }));
+    expect(Math.min(...back)).toBeGreaterThanOrEqual(21_000);
+    expect(Math.max(...back) - Math.min(...back)).toBeGreaterThan(2000);
+    world.arrive({ path: '/slow' });
+    const paced = Array.from({ length: 10 }, () => refused(world, { path: '/slow' }));
+    expect(Math.max(...paced)).toBeGreaterThan(80_000);
   });
 
   it('are told never to come back where nothing can help', () => {

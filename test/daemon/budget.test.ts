@@ -22,7 +22,8 @@ const bill = { micros: 0, running: 0, most: 0, served: 0 };
 /** Takes a moment over each answer; every fifth is as long as it may be. */
 function billingOrigin(): Promise<Origin> {
   return listenOrigin(() => (_req, res, body) => {
-    const { model, max_tokens: max } = JSON.parse(body) as { model: string; max_tokens: number };
+    const asked = JSON.parse(body) as { model: string; max_tokens: number; service_tier?: string };
+    const { model, max_tokens: max, service_tier: tier } = asked;
     bill.running += 1;
     bill.served += 1;
     bill.most = Math.max(bill.most, bill.running);
@@ -38,7 +39,11 @@ function billingOrigin(): Promise<Origin> {
         total_tokens: PROMPT + output,
         prompt_tokens_details: { cached_tokens: cached },
       };
-      const answer = { id: 'chatcmpl-1', object: 'chat.completion', model, choices: [], usage };
+      const base = { id: 'chatcmpl-1', object: 'chat.completion', model, choices: [], usage };
+      // Fast is another name of priority; what is not to be had is served as usual.
+      const served = tier === 'fast' ? 'priority' : model === 'gpt-4.1' ? 'default' : tier;
+      const metadata = { service_tier: 'flex' };
+      const answer = tier === undefined ? base : { ...base, service_tier: served, metadata };
       sendJson(res, 200, answer, FIELDS);
     }, 15);
   });
@@ -142,6 +147,33 @@ describe('what a request costs', () => {
     const cached = usage.prompt_tokens_details.cached_tokens;
     const micros = (PROMPT - cached) * 2.5 + cached * 1.25 + usage.completion_tokens * 10;
     expect(await settledOf(answer)).toMatchObject({ cost_micro_usd: micros });
+  });
+
+  test('by the tier that served it, and a budget sets aside the most of the tier asked for', async () => {
+    const micros = async (more: Readonly<Record<string, unknown>>) => {
+      const answer = await send('free-4', { max_tokens: 100, ...more });
+      const { usage } = answer.json() as Billed;
+      const cached = usage.prompt_tokens_details.cached_tokens;
+      const [input, output] = more['model'] === 'gpt-4.1' ? [2, 8] : [2.5, 10];
+      const standard =
+        (PROMPT - cached) * input + (cached * input) / 2 + usage.completion_tokens * output;
+      const { cost_micro_usd: cost } = (await settledOf(answer)) as { cost_micro_usd: number };
+      const { verdicts } = (
+        await daemon.api(`/v1/decisions/${answer.field('x-ratelord-id')}`)
+      ).json() as { verdicts: { pools: { pool: string; units: number }[] }[] };
+      const aside = verdicts[0]?.pools.find(({ pool }) => pool.endsWith('/open'))?.units ?? NaN;
+      return { times: cost / standard, aside };
+    };
+    const plain = await micros({});
+    expect(plain.times).toBe(1);
+    const flex = await micros({ service_tier: 'flex' });
+    expect(flex.times).toBeCloseTo(0.5, 2);
+    // It may not be granted, and the text of a request grows by the name.
+    expect(flex.aside).toBeGreaterThanOrEqual(plain.aside);
+    const fast = await micros({ service_tier: 'fast' });
+    expect(fast.times).toBeCloseTo(2, 2);
+    expect(fast.aside).toBeGreaterThanOrEqual(2 * plain.aside);
+    expect((await micros({ model: 'gpt-4.1', service_tier: 'priority' })).times).toBeLessThan(1.01);
   });
 
   test('a price of the policy counts where the list has none', async () => {

@@ -1,7 +1,8 @@
 /** Somebody else uses the same key: the daemon notices, says so, and keeps room for him. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { configFor } from './configs.ts';
+import { asOpenai, chat, configFor } from './configs.ts';
 import { githubOrigin, type GithubOrigin } from './github-origin.ts';
+import { openaiOrigin } from './openai-origin.ts';
 import { cleanUp, eventually, startDaemon, type Item, type TestDaemon } from './harness.ts';
 
 let daemon: TestDaemon;
@@ -9,7 +10,8 @@ let github: GithubOrigin;
 
 beforeAll(async () => {
   github = await githubOrigin({ limit: 200, windowMs: 600_000, latencyMs: 5 });
-  daemon = await startDaemon({ config: configFor({ github }) });
+  const openai = await openaiOrigin({ tokensPerMinute: 30_000 });
+  daemon = await startDaemon({ config: configFor({ github, openai }) });
 });
 afterAll(cleanUp);
 
@@ -62,5 +64,22 @@ describe('use that was not sent through here', () => {
     const own = (await daemon.items('/v1/pools?pool=core')).filter((one) => one['used'] === 120);
     expect(own).toHaveLength(1);
     expect(own[0]?.['outside']).toBeUndefined();
+  });
+
+  test('is never our own, though a bucket charges small requests more by the token', async () => {
+    const content = 'x'.repeat(200);
+    const before = (await daemon.items('/v1/events?type=drift_detected')).length;
+    for (let i = 0; i < 150; i++) {
+      const answer = await daemon.send('/openai/v1/chat/completions', {
+        method: 'POST',
+        headers: asOpenai,
+        body: chat({ messages: [{ role: 'user', content }], max_tokens: 20 + 30 * (i % 7) }),
+      });
+      expect(answer.status).toBe(200);
+    }
+    const [tokens] = await daemon.items('/v1/pools?pool=tokens');
+    expect(tokens?.['charged_ratio']).toBeGreaterThan(1);
+    expect(tokens?.['outside']).toBeUndefined();
+    expect(await daemon.items('/v1/events?type=drift_detected')).toHaveLength(before);
   });
 });

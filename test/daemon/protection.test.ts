@@ -68,7 +68,7 @@ test('background waits its turn, and high ones are served at once meanwhile', as
   const [first] = await Promise.all([Promise.race(waiting), inTurn('short/x', 8)]);
   expect(first.status).toBe(200);
   for (const answer of await inTurn('short/x', 5)) {
-    expect(answer.status).toBe(200);
+    expect(answer.status, answer.text).toBe(200);
     expect(Number(answer.field('x-ratelord-waited-ms'))).toBeLessThan(100);
   }
   const served = await Promise.all(waiting);

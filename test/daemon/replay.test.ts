@@ -74,6 +74,12 @@ test('by the same policy nothing differs, while the daemon runs', async () => {
   expectSame(await replayed(policyFile('same.yaml', SAME)));
 });
 
+test('the policy that is tried is known to be that of then, when it is', async () => {
+  const ended = await daemon.cli(['replay', '--policy', policyFile('same.yaml', SAME)]);
+  expect([ended.code, ended.stdout]).toEqual([0, expect.stringContaining('All of it is record')]);
+  expect(ended.stdout).not.toContain('taken as recorded');
+});
+
 test('by a stricter one it refuses who asked too much, and says from where on it is simulation', async () => {
   expectStrict(await replayed(policyFile('strict.yaml', STRICT)));
 });

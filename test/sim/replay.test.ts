@@ -269,6 +269,41 @@ describe('a replay of requests that cost money', () => {
     const told = again(spending(), budget('other', micros));
     expect(told.passed).toEqual({ before: 4, after: passed });
     if (code !== null) expect(told.differences[0]?.after).toMatchObject({ code });
+    expect(told.prices).toBe('same');
+  });
+
+  it('keeps what a dearer way of being served cost', () => {
+    const world = new LlmWorld(THREE, { prices });
+    const { key } = world.ask({ inputTokens: 400, max: 400 });
+    world.pass(50);
+    world.answer(key, { ...usage(400, 400), priceFactor: 2 });
+    expect(again(world.entries, THREE).usd).toEqual({ before: 0.01, after: 0.01 });
+  });
+
+  const DEAR: CompiledPolicy = {
+    ...THREE,
+    hash: 'dear',
+    prices: [
+      {
+        match: compileMatch({}),
+        price: flatPrice(
+          'policy',
+          { input: 2.5, cachedInput: 1.25, output: 20, request: 0 },
+          { contextTokens: null, maxOutputTokens: null },
+        ),
+      },
+    ],
+  };
+
+  it('at other prices sets aside as many times more as the dearest part of it costs', () => {
+    const told = again(spending(), DEAR);
+    expect(told).toMatchObject({ prices: 'rescaled', passed: { before: 4, after: 1 } });
+    expect(told.usd).toEqual({ before: 0.02, after: 0.009 });
+  });
+
+  it('says when it cannot tell how prices differ', () => {
+    const told = replay({ ...options(spending(), DEAR), recordedBy: OLD, prices });
+    expect(told).toMatchObject({ prices: 'unknown', passed: { before: 4, after: 2 } });
   });
 });
 

@@ -33,9 +33,6 @@ import type {
 
 export const DEFAULT_MAX_WAIT_MS = 60_000;
 
-/** Something the writer should know, though the policy can be used as it is. */
-export type Notice = Problem;
-
 export interface Names {
   /** Providers that exist; a rule about any other is refused. Absent: not checked. */
   readonly providers?: readonly string[];
@@ -44,7 +41,6 @@ export interface Names {
 /** Compiles part by part and gathers what is wrong with each. */
 export class PolicyCompiler {
   readonly problems: Problem[] = [];
-  readonly notices: Notice[] = [];
   readonly #source: YamlSource;
   readonly #names: Names;
 

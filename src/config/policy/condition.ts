@@ -12,6 +12,7 @@ import {
   type ConditionFault,
   type Rewrite,
 } from './condition-names.ts';
+import { NOT_PLAIN, plainTest, type PlainTest } from './plain-condition.ts';
 import { VOCABULARY } from './vocabulary.ts';
 
 const MAX_CHARS = 2000;
@@ -101,7 +102,9 @@ export function compileCondition(source: string): ConditionResult {
   const found = survey(root);
   if (found.faults.length > 0) return { ok: false, faults: found.faults };
   const text = rewrite(source, found.rewrites);
-  return typed(source, text, found.rewrites, [...found.reads], [...found.asks]);
+  // What is only asked about may be missing, and the library has its own way with that.
+  const direct = found.asks.size === 0 ? plainTest(root) : null;
+  return typed(source, text, found.rewrites, [...found.reads], [...found.asks], direct);
 }
 
 function typed(
@@ -110,6 +113,7 @@ function typed(
   rewrites: readonly Rewrite[],
   reads: readonly string[],
   asks: readonly string[],
+  direct: PlainTest | null,
 ): ConditionResult {
   let program: ReturnType<Environment['parse']>;
   try {
@@ -124,15 +128,24 @@ function typed(
     return failed(...celFault(error, rewrites));
   }
   const flat = new FlatEnv();
+  const byLibrary = (env: ConditionEnv): boolean => {
+    flat.env = env;
+    const result: unknown = program(flat);
+    if (typeof result !== 'boolean') throw new TypeError('the condition gave no truth value');
+    return result;
+  };
   const condition: Condition = {
     source,
     reads,
     perPool: [...reads, ...asks].some((path) => /^(pool|forecast)\./.test(path)),
     test(env) {
-      flat.env = env;
-      const result: unknown = program(flat);
-      if (typeof result !== 'boolean') throw new TypeError('the condition gave no truth value');
-      return result;
+      if (direct === null) return byLibrary(env);
+      try {
+        return direct(env);
+      } catch (error) {
+        if (error !== NOT_PLAIN) throw error;
+        return byLibrary(env);
+      }
     },
   };
   return { ok: true, condition };

@@ -4,7 +4,8 @@ import type { CompiledPolicy } from '../../core/policy/types.ts';
 import { errorCode, type Problem } from '../problem.ts';
 import { shapeProblems } from '../shape.ts';
 import { YamlSource } from '../yaml-source.ts';
-import { conditionOf, PolicyCompiler, type Names, type Notice } from './compile.ts';
+import { conditionOf, PolicyCompiler, type Names } from './compile.ts';
+import { remarksOn, type Notice } from './remarks.ts';
 import { policySchema } from './schema.ts';
 
 export type PolicyResult =
@@ -42,7 +43,7 @@ export function parsePolicy(path: string, text: string, names: Names = {}): Poli
   const compiler = new PolicyCompiler(source, names);
   const policy = compiler.compile(parsed.data, createHash('sha256').update(text).digest('hex'));
   if (compiler.problems.length > 0) return { ok: false, problems: inOrder(compiler.problems) };
-  return { ok: true, policy, notices: inOrder(compiler.notices) };
+  return { ok: true, policy, notices: inOrder(remarksOn(source, parsed.data, policy)) };
 }
 
 function inOrder(problems: readonly Problem[]): readonly Problem[] {

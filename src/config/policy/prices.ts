@@ -1,5 +1,5 @@
 /** Prices that a policy sets, from dollars as people write them. */
-import { flatPrice, type PolicyPrice } from '../../core/money.ts';
+import { flatPrice, POLICY_PRICE, type PolicyPrice } from '../../core/money.ts';
 import type { Matcher } from '../../core/policy/types.ts';
 import { bad, good, shown, type Read } from '../scalars.ts';
 
@@ -44,5 +44,5 @@ export function compilePrice(match: Matcher, parts: PriceParts): PolicyPrice {
     contextTokens: parts.context ?? null,
     maxOutputTokens: parts.max_output ?? null,
   };
-  return { match, price: flatPrice('policy', rates, caps) };
+  return { match, price: flatPrice(POLICY_PRICE, rates, caps) };
 }

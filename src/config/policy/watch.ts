@@ -2,7 +2,8 @@
 import { unwatchFile, watchFile, type StatsListener } from 'node:fs';
 import type { CompiledPolicy } from '../../core/policy/types.ts';
 import type { Problem } from '../problem.ts';
-import type { Names, Notice } from './compile.ts';
+import type { Names } from './compile.ts';
+import type { Notice } from './remarks.ts';
 import { loadPolicy, type PolicyResult } from './load.ts';
 
 /** Calls back after the file at a path changed, appeared or went. */

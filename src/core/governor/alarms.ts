@@ -1,5 +1,5 @@
 import type { MonoMs } from '../units.ts';
-import { IndexedHeap } from './heap.ts';
+import { Heap } from './heap.ts';
 
 /** Somebody to look at at a time: a request (its sleep or deadline ends) or a line. */
 export interface Sleeper {
@@ -10,7 +10,11 @@ export interface Sleeper {
 
 /** The one alarm clock of all who wait; each has one alarm, and none that came to nothing stays. */
 export class Alarms<Kind extends Sleeper> {
-  private readonly heap = new IndexedHeap<Kind>((a, b) => a.alarmAt < b.alarmAt, place);
+  private readonly heap = new Heap<Kind>((a, b) => a.alarmAt < b.alarmAt, place);
+
+  /** Those that go off in the next round whatever they are set to, since that time. */
+  private again: Kind[] = [];
+  private againAt: MonoMs = 0;
 
   get size(): number {
     return this.heap.size;
@@ -28,15 +32,26 @@ export class Alarms<Kind extends Sleeper> {
 
   /** When the next one goes off, or `null`. */
   next(): MonoMs | null {
-    return this.heap.peek()?.alarmAt ?? null;
+    return this.again.length > 0 ? this.againAt : (this.heap.peek()?.alarmAt ?? null);
   }
 
-  /** Takes out one that goes off by then. */
-  take(by: MonoMs): Kind | null {
-    const first = this.heap.peek();
-    if (first === undefined || first.alarmAt > by) return null;
-    this.heap.removeAt(first.alarmPlace);
-    return first;
+  /** It was not done with it: it goes off again at once, in a round of its own. */
+  goOn(sleeper: Kind, at: MonoMs): void {
+    if (this.again.length === 0) this.againAt = at;
+    if (!this.again.includes(sleeper)) this.again.push(sleeper);
+  }
+
+  /** Hears those that go off by then, so many of them; the others are for the next round. */
+  hear(by: MonoMs, most: number, hears: (sleeper: Kind) => void): void {
+    const { again } = this;
+    if (again.length > 0) this.again = [];
+    for (const sleeper of again) hears(sleeper);
+    for (let heard = 0; heard < most; heard++) {
+      const first = this.heap.peek();
+      if (first === undefined || first.alarmAt > by) return;
+      this.heap.removeAt(first.alarmPlace);
+      hears(first);
+    }
   }
 }
 

@@ -8,7 +8,8 @@ import {
 } from '../ledger/layout.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import type { PolicyVerdict, RuleFinding } from '../policy/types.ts';
-import type { DurationMs, Instant } from '../units.ts';
+import type { Pool } from '../quota/pool.ts';
+import { SECOND, type DurationMs, type Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { drawRows, entryOf, pathOnly, PoolIndex, ruleRows, specRows } from './entries.ts';
 import { turnWords } from './fair-words.ts';
@@ -17,6 +18,7 @@ import { byBudget, byRule, PASS, weigh, type Judgement, type Obstacle } from './
 import { Pacers } from './pacers.ts';
 import { refusalOf } from './refusing.ts';
 import type { LiveRequest } from './request.ts';
+import type { RuleSlots } from './tickets.ts';
 import type { WaitingRoom } from './waiting-room.ts';
 import { turnPast } from './waits.ts';
 
@@ -75,13 +77,20 @@ export class Arrivals {
     this.room.settleRegrouping(input.at);
     if (pacing) this.room.returned(request, input.at);
     const verdict = evaluate(core.policy, taken.subject, taken.readings, input.at.wall);
-    const rules = withLimits(verdict.rules, taken);
+    const rules = withLimits(verdict.rules, taken, isOpenQuestion(taken, pacing));
     if (verdict.warnings.length > 0) Object.assign(request, { warnings: verdict.warnings });
     if (verdict.outcome === 'reject') {
-      const judged = byRule(verdict, this.resetOf(taken, verdict, input.at));
+      const pool = resettingPool(taken, verdict, input.at);
+      const reset = pool?.resetTime(input.at.wall) ?? null;
+      let judged = byRule(verdict, reset === null ? null : reset - input.at.wall);
+      // A time that the rule itself names is told to everybody alike.
+      if (pacing && verdict.retryAfter === 'auto') {
+        const by = pool ?? { rule: judged.rule ?? '', stepMs: null };
+        judged = this.room.ticketed(request, judged, input.at, by);
+      }
       return { taken, judged, found: null, verdict, rules };
     }
-    if (taken.refused !== null) {
+    if (taken.refused !== null && !isOpenQuestion(taken, pacing)) {
       return { taken, judged: byBudget(taken.refused), found: null, verdict, rules };
     }
     const policyWait = this.policyWait(taken, verdict, input.at);
@@ -90,7 +99,10 @@ export class Arrivals {
     let judged = weigh(request, found, policyWait.ms, policyWait.rule, input.at);
     if (pacing && judged === PASS && this.room.lines.size > 0)
       judged = this.passing(request, input);
-    if (pacing) judged = this.room.ticketed(request, judged, input.at);
+    if (pacing && judged.verdict === 'reject') {
+      const by = judged.blocking ?? slotsOf(judged, taken, verdict);
+      judged = this.room.ticketed(request, judged, input.at, by);
+    }
     // Whoever is refused takes no slot, or those who retry would keep everybody out for good.
     if (pacing && judged.verdict !== 'reject') this.takeSlots(verdict, input.at);
     return { taken, judged, found, verdict, rules };
@@ -128,16 +140,6 @@ export class Arrivals {
 
   private takeSlots(verdict: PolicyVerdict, at: Instant): void {
     for (const pace of verdict.paces) this.pacers.take(pace, at.mono);
-  }
-
-  private resetOf(taken: Taken, verdict: PolicyVerdict, at: Instant): DurationMs | null {
-    const named = verdict.decidedBy?.pool;
-    for (const { pool } of taken.request.draws) {
-      if (named !== undefined && pool.id !== named) continue;
-      const reset = pool.resetTime(at.wall);
-      if (reset !== null && reset > at.wall) return reset - at.wall;
-    }
-    return null;
   }
 
   /** Writes the decision down; a `pass` also sets its units aside. */
@@ -180,11 +182,44 @@ export class Arrivals {
   }
 }
 
+/** The pool whose reset a refusal by a rule waits for, `null` where none has one. */
+function resettingPool({ request }: Taken, verdict: PolicyVerdict, at: Instant): Pool | null {
+  const named = verdict.decidedBy?.pool;
+  for (const { pool } of request.draws) {
+    if (named !== undefined && pool.id !== named) continue;
+    const reset = pool.resetTime(at.wall);
+    if (reset !== null && reset > at.wall) return pool;
+  }
+  return null;
+}
+
+/** Whose slots those are given whom a rule would make wait too long. */
+function slotsOf(
+  { rule }: Judgement,
+  { request }: Taken,
+  { deferTo, paces }: PolicyVerdict,
+): Pool | RuleSlots | null {
+  if (rule === undefined) return null;
+  const pace = paces.find((one) => one.rule === rule);
+  if (pace !== undefined) return { rule, stepMs: SECOND / Math.max(1e-6, pace.perSecond) };
+  return request.draws.find(({ pool }) => pool.id === deferTo)?.pool ?? null;
+}
+
+/** Somebody who only asks need not say for which model: then money is no part of the question. */
+function isOpenQuestion({ request }: Taken, pacing: boolean): boolean {
+  return !pacing && (request.claim.model ?? '') === '';
+}
+
 /** What the rules found, and the limits that could not be counted. */
-function withLimits(found: readonly RuleFinding[], taken: Taken): readonly RuleFinding[] {
-  const { skipped, refused } = taken;
+function withLimits(
+  found: readonly RuleFinding[],
+  { skipped, refused }: Taken,
+  open: boolean,
+): readonly RuleFinding[] {
   if (skipped.length === 0 && refused === null) return found;
-  return [...found, ...skipped, ...(refused === null ? [] : [refused])];
+  const budget: RuleFinding[] =
+    refused === null ? [] : [open ? { ...refused, effect: 'skipped' } : refused];
+  return [...found, ...skipped, ...budget];
 }
 
 function ruleReason(finding: RuleFinding): string {

@@ -3,18 +3,29 @@
  * future: buckets full, windows that never end, gates shut for as long as it was wrong.
  */
 import type { Entry } from '../ledger/entry.ts';
-import { GLOBAL, MINUTE, SYSTEM, type DurationMs, type EpochMs, type Instant } from '../units.ts';
+import { GLOBAL, SECOND, SYSTEM, type DurationMs, type EpochMs, type Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { entryOf } from './entries.ts';
 import type { EngineState } from './state.ts';
 
-/** Less than this is waited for. */
-const SET_BACK_MS: DurationMs = MINUTE;
+/** Less than this is waited for: time stands still until the clock is there again. */
+const SET_BACK_MS: DurationMs = 2 * SECOND;
 const CODE = 'clock_set_back';
 
-/** Whether the newest entry was written by a clock that has been set back since. */
-export function wasSetBack(state: EngineState, now: EpochMs): boolean {
-  return now < state.newestAt - SET_BACK_MS;
+/** Latest moment at which anybody may have looked: what was over then stays over. */
+function seenUntil(state: EngineState, last: Instant | null): EpochMs {
+  return last === null ? state.newestAt : Math.max(state.newestAt, last.wall);
+}
+
+/**
+ * The moment to go by: time never runs backwards unless a clock was set back for good.
+ * @param last when the engine was last asked anything
+ * @returns `null` when it was set back
+ */
+export function momentOf(state: EngineState, at: Instant, last: Instant | null): Instant | null {
+  const until = seenUntil(state, last);
+  if (at.wall >= until) return at;
+  return at.wall < until - SET_BACK_MS ? null : { wall: until, mono: at.mono };
 }
 
 /**
@@ -25,7 +36,7 @@ export function wasSetBack(state: EngineState, now: EpochMs): boolean {
 export function setBack(core: Core, at: Instant, last: Instant | null): void {
   const { state } = core;
   const expected = last === null ? 0 : last.wall + Math.max(0, at.mono - last.mono);
-  const by = Math.round(Math.max(state.newestAt, expected) - at.wall);
+  const by = Math.ceil(Math.max(seenUntil(state, last), expected) - at.wall);
   const who = {
     agent: SYSTEM,
     identity: GLOBAL,

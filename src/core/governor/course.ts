@@ -7,6 +7,7 @@ import {
   MINUTE,
   UNKNOWN,
   type DurationMs,
+  type EpochMs,
   type Instant,
   type MicroUsd,
   type MonoMs,
@@ -267,6 +268,7 @@ export class Course {
     if (at.mono - this.sweptAt < SWEEP_EVERY_MS) return;
     this.sweptAt = at.mono;
     const ttl = this.core.options.reservationTtlMs ?? DEFAULT_TTL_MS;
+    if (!this.maybeLost(at.wall - ttl)) return;
     const waiting = new Set<number>();
     const sent = new Map<number, LiveRequest>();
     for (const request of this.core.live.values()) {
@@ -279,6 +281,17 @@ export class Course {
       if ((sent.get(flight.seq)?.status ?? 0) > 0) continue;
       if (at.wall - flight.sentAt >= ttl) this.lose(flight, at, 'RESERVATION_EXPIRED');
     }
+  }
+
+  /** Mostly nothing is that old, and somebody waits for whatever was not sent: told without a copy. */
+  private maybeLost(sentBefore: EpochMs): boolean {
+    let unsent = 0;
+    let old = 0;
+    this.core.state.flights.forEach(({ sentAt }) => {
+      if (sentAt === 0) unsent += 1;
+      else if (sentAt <= sentBefore) old += 1;
+    });
+    return old > 0 || unsent !== this.room.waiting;
   }
 
   settleLost(at: Instant): number {

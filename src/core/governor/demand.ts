@@ -17,6 +17,8 @@ export interface Prospect {
   readonly variance: number;
   /** Units that come at once, at least: it is a whole number of these. */
   readonly lump: Units;
+  /** Variance because the rate is not known, over that of chance alone; absent = as much. */
+  readonly unsure?: number;
 }
 
 /** What a forecast of demand must answer. Offered demand, each request once however often retried. */
@@ -63,7 +65,8 @@ export const FROM_HISTORY: DemandOutlook = {
     const spread =
       told === null ? size : (UNSTEADY * told * blocks + size * FEW_BLOCKS) / (blocks + FEW_BLOCKS);
     const lump = Math.max(size, spread / UNSTEADY);
-    return { mean, variance: Math.max(lump, spread) * mean * (1 + ms / exposure), lump };
+    const unsure = ms / exposure;
+    return { mean, variance: Math.max(lump, spread) * mean * (1 + unsure), lump, unsure };
   },
 };
 
@@ -72,11 +75,34 @@ export function together(a: Prospect, b: Prospect): Prospect {
   if (a.mean <= 0) return b;
   if (b.mean <= 0) return a;
   const mean = a.mean + b.mean;
-  return {
-    mean,
-    variance: a.variance + b.variance,
-    lump: (a.lump * a.mean + b.lump * b.mean) / mean,
-  };
+  const variance = a.variance + b.variance;
+  const lump = (a.lump * a.mean + b.lump * b.mean) / mean;
+  if (a.unsure === undefined && b.unsure === undefined) return { mean, variance, lump };
+  const unsure = (unsureOf(a) * a.variance + unsureOf(b) * b.variance) / variance;
+  return { mean, variance, lump, unsure };
+}
+
+function unsureOf({ unsure }: Prospect): number {
+  return unsure ?? 1;
+}
+
+/** What comes in the first part of the time (gamma–Poisson). @param share 0…1 */
+export function within(of: Prospect, share: number): Prospect {
+  if (share <= 0 || of.mean <= 0) return NOTHING;
+  const unsure = unsureOf(of);
+  const variance = (of.variance * share * (1 + share * unsure)) / (1 + unsure);
+  return { mean: of.mean * share, variance, lump: of.lump, unsure: share * unsure };
+}
+
+/** What comes after the first part of the time, when so much came in it. @param share 0…1 */
+export function rest(of: Prospect, share: number, seen: Units): Prospect {
+  if (share >= 1 || of.mean <= 0) return NOTHING;
+  const unsure = unsureOf(of);
+  const known = 1 + share * unsure;
+  const rate = (1 + (unsure * seen) / of.mean) / known;
+  const left = ((1 - share) * unsure) / known;
+  const variance = (of.variance * (1 - share) * rate * (1 + left)) / (1 + unsure);
+  return { mean: of.mean * (1 - share) * rate, variance, lump: of.lump, unsure: left };
 }
 
 /** Up to so many lumps are counted through; beyond, Wilson and Hilferty's cube root is as good. */

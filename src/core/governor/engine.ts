@@ -2,7 +2,7 @@ import type { Effect, Engine, Input } from '../engine.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { GLOBAL, type Instant, type MonoMs, type Seq } from '../units.ts';
 import { Arrivals } from './arrivals.ts';
-import { setBack, wasSetBack } from './clock.ts';
+import { momentOf, setBack } from './clock.ts';
 import { Course } from './course.ts';
 import { entryOf } from './entries.ts';
 import { evolve } from './evolve.ts';
@@ -96,10 +96,10 @@ export class Governor implements Engine, Core {
     this.effects.push({ type: 'append', entry });
   }
 
-  step(input: Input): readonly Effect[] {
+  step(told: Input): readonly Effect[] {
     this.effects.length = 0;
-    if (wasSetBack(this.state, input.at.wall)) this.setClockBack(input.at);
-    this.last = input.at;
+    const at = this.timeOf(told.at);
+    const input = at === told.at ? told : { ...told, at };
     switch (input.type) {
       case 'arrived':
         this.arrivals.arrived(input);
@@ -145,10 +145,14 @@ export class Governor implements Engine, Core {
     return this.effects;
   }
 
-  private setClockBack(at: Instant): void {
-    setBack(this, at, this.last);
-    this.room.forgetTickets();
-    this.room.regroup();
+  private timeOf(told: Instant): Instant {
+    const at = momentOf(this.state, told, this.last);
+    if (at === null) {
+      setBack(this, told, this.last);
+      this.room.forgetTickets();
+      this.room.regroup();
+    }
+    return (this.last = at ?? told);
   }
 
   private adopt(policy: EngineOptions['policy'], at: Instant): void {
@@ -187,7 +191,6 @@ export class Governor implements Engine, Core {
   /** Settles what was in flight when the last process died: nobody knows what it was charged. */
   settleLost(at: Instant): number {
     this.effects.length = 0;
-    if (wasSetBack(this.state, at.wall)) this.setClockBack(at);
-    return this.course.settleLost(at);
+    return this.course.settleLost(this.timeOf(at));
   }
 }

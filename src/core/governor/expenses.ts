@@ -1,6 +1,13 @@
 /** What requests cost: one's own price while it lives, and what each agent spent today. */
 import type { Claim, Usage } from '../claim.ts';
-import { costBound, priceFor, type ModelPrice, type PriceBook } from '../money.ts';
+import {
+  costBound,
+  POLICY_PRICE,
+  priceFor,
+  wholeMicros,
+  type ModelPrice,
+  type PriceBook,
+} from '../money.ts';
 import type { CompiledPolicy, ConditionEnv } from '../policy/types.ts';
 import { DAY, type EpochMs, type JsonValue, type MicroUsd } from '../units.ts';
 
@@ -34,7 +41,8 @@ export class RequestMoney {
   /** The most it can cost; `null` when it is unpriced, or nothing bounds it. */
   get bound(): MicroUsd | null {
     if (this.most === undefined) {
-      this.most = this.price === null ? null : costBound(this.price, this.claim);
+      const most = this.price === null ? null : costBound(this.price, this.claim);
+      this.most = most === null ? null : this.times(most, undefined);
     }
     return this.most;
   }
@@ -49,7 +57,14 @@ export class RequestMoney {
   }
 
   cost(usage: Usage): MicroUsd | null {
-    return this.price?.cost(usage) ?? null;
+    const cost = this.price?.cost(usage) ?? null;
+    return cost === null ? null : this.times(cost, usage.priceFactor);
+  }
+
+  /** A price that the policy sets is what is paid, whatever way it is served. */
+  private times(cost: MicroUsd, told: number | undefined): MicroUsd {
+    const factor = told ?? this.claim.priceFactor ?? 1;
+    return factor === 1 || this.price?.source === POLICY_PRICE ? cost : wholeMicros(cost * factor);
   }
 }
 

@@ -8,7 +8,7 @@
 import type { DurationMs, MonoMs, Units } from '../units.ts';
 import { ServiceMeter } from './fair-meter.ts';
 import { Stretch } from './fair-stretch.ts';
-import { IndexedHeap } from './heap.ts';
+import { Heap } from './heap.ts';
 import type { LiveRequest } from './request.ts';
 
 /** What one agent has waiting in a class of a pool, and how far it got. */
@@ -30,7 +30,7 @@ export interface Flow {
   /** How much longer its requests wait than was worked out, because others come and go first. */
   readonly stretch: Stretch;
   /** Earliest deadline first. */
-  readonly waiting: IndexedHeap<LiveRequest>;
+  readonly waiting: Heap<LiveRequest>;
 }
 
 /** What is served before a newcomer of a class. */
@@ -63,7 +63,7 @@ const NOBODY: MonoMs[] = [];
 
 export class FairClass {
   private readonly flows = new Map<string, Flow>();
-  private readonly backlog = new IndexedHeap<Flow>(startsBefore, placeFlow);
+  private readonly backlog = new Heap<Flow>(startsBefore, placeFlow);
   /** How fast this class is served, whatever goes before it or is kept from it. */
   readonly meter = new ServiceMeter();
   /** Of all its agents together. */
@@ -177,7 +177,7 @@ export class FairClass {
       place: -1,
       latest: 0,
       stretch: new Stretch(),
-      waiting: new IndexedHeap<LiveRequest>(earlier, placeRequest),
+      waiting: new Heap<LiveRequest>(earlier, placeRequest),
     };
     this.flows.set(agent, flow);
     return flow;
@@ -237,6 +237,12 @@ export class FairClass {
     return this.flows.get(agent)?.stretch.factor(others, plainMs) ?? others;
   }
 
+  /** The same, as well as it goes for one in ten. */
+  leastStretchOf(agent: string, plainMs: DurationMs): number {
+    const others = this.stretch.least(1, plainMs);
+    return this.flows.get(agent)?.stretch.least(others, plainMs) ?? others;
+  }
+
   /** Deadlines of the own agent's requests that this newcomer would go before, ascending; a sample. */
   overtaken(request: LiveRequest): MonoMs[] {
     const own = this.flows.get(request.who.agent);
@@ -268,6 +274,16 @@ export class FairClass {
     const flows = this.backlog.first(most);
     const each = Math.max(1, Math.floor(most / Math.max(1, flows.length)));
     return flows.flatMap((flow) => flow.waiting.first(each));
+  }
+
+  /** Of all who wait, he whose deadline is earliest. */
+  soonest(): LiveRequest | null {
+    let soonest: LiveRequest | null = null;
+    for (let i = 0; i < this.backlog.size; i++) {
+      const first = this.backlog.at(i)?.waiting.peek();
+      if (first !== undefined && (soonest === null || earlier(first, soonest))) soonest = first;
+    }
+    return soonest;
   }
 
   /** Everybody, in no order. */

@@ -2,7 +2,7 @@
 import { Gate } from '../quota/gate.ts';
 import { HiddenLimit } from '../quota/hidden.ts';
 import { NEVER, ON_EVENT, type Pool } from '../quota/pool.ts';
-import type { DurationMs, EpochMs, Instant, Units } from '../units.ts';
+import type { EpochMs, Instant, Units } from '../units.ts';
 import type { Ahead } from './fair-class.ts';
 import { floorOf, weightOf } from './fair-share.ts';
 import type { Obstacle, Surroundings } from './judge.ts';
@@ -37,63 +37,82 @@ export function inLine(
   const base = { pool, at: first, held: false, words: null, line, ahead };
   const untold = { ...base, rough: false, plainMs: null, crowds: false };
   // How fast its line moved in times of trouble says nothing of how fast it will when they are over.
-  if (pool instanceof Gate) return { ...untold, expected: pool.guessing(wall) ? ON_EVENT : first };
+  if (pool instanceof Gate) return untoldUntil(untold, pool.guessing(wall) ? ON_EVENT : first);
   const served = servedAt(request, place, ahead.units, now);
-  const start = startIn(request, place, served, ahead, around, now);
-  if (start >= ON_EVENT) return { ...untold, expected: start };
+  // It is being served as fast as can be: those before him are gone in a moment.
+  if (line.unfinished && served <= wall) return untoldUntil(untold, wall);
+  const { draw } = place;
+  if (draw !== null && (place.held !== null || around.protection.rations(request, draw))) {
+    return inRhythm(request, place, draw, ahead, base, around, now);
+  }
+  const start = startIn(request, place, served, ahead, now);
+  if (start >= ON_EVENT) return untoldUntil(untold, start);
   const plainMs = Math.max(0, start - wall);
   // A hidden limit is met in times of trouble, and its rate rises: past waits tell of neither.
   const hidden = pool instanceof HiddenLimit;
-  const factor = hidden ? 1 : line.fair(request.rank).stretchOf(request.who.agent, plainMs);
-  const crowds = overcrowds(request, place, ahead, factor, around, now);
-  const expected = stretched(request, place, plainMs, ahead.units, factor, around, now);
+  const fair = line.fair(request.rank);
+  const { agent } = request.who;
+  const expected = Math.ceil(wall + plainMs * (hidden ? 1 : fair.stretchOf(agent, plainMs)));
+  const least = hidden ? 1 : fair.leastStretchOf(agent, plainMs);
+  const soonest = Math.ceil(wall + plainMs * least);
+  const crowds = overcrowds(request, place, ahead, least, around, now);
   // When a window ends is known; who is served before that, and how soon, is not.
   const end = pool.resetTime(wall);
   const inWindow = end === null || expected < end;
   const rough = (at <= wall && inWindow) || pool.spec.kind === 'concurrent';
-  return { ...base, expected, rough, plainMs, crowds };
+  return { ...base, expected, soonest, rough, plainMs, crowds };
 }
 
 /**
- * A class that others go before is served as fast as it was so far, whatever the pool gives; one from
- * which something is kept, in its rhythm. Windows give everything at once, and a hidden limit has its
- * own rate: of them the past rate tells nothing.
+ * One of a class from which units are kept: it is served in the rhythm of its class, and how that is
+ * to go on is known better than any wait so far tells.
+ */
+function inRhythm(
+  request: LiveRequest,
+  place: Place,
+  draw: PoolDraw,
+  ahead: Ahead,
+  base: Pick<Obstacle, 'pool' | 'at' | 'held' | 'words' | 'line' | 'ahead'>,
+  { policy, protection }: Surroundings,
+  now: Instant,
+): Obstacle {
+  const { line } = place;
+  const { wall } = now;
+  const turn = (units: Units): EpochMs => protection.turnBehind(request, draw, units, wall, line);
+  const deadlines = line.fair(request.rank).overtaken(request);
+  let crowds = false;
+  if (deadlines.length > 0) {
+    const all = line.ahead(request, weightOf(policy, request), floorOf(policy), Infinity);
+    crowds = deadlines.some((deadline, i) => {
+      const behind = ahead.own + ((all.own - ahead.own) * (i + 1)) / deadlines.length;
+      return now.mono + turn(behind) - wall > deadline;
+    });
+  }
+  const expected = turn(ahead.own);
+  return { ...base, expected, soonest: expected, rough: false, plainMs: null, crowds };
+}
+
+function untoldUntil(untold: Omit<Obstacle, 'expected' | 'soonest'>, expected: EpochMs): Obstacle {
+  return { ...untold, expected, soonest: expected };
+}
+
+/**
+ * A class that others go before is served as fast as it was so far, whatever the pool gives. Windows
+ * give everything at once, and a hidden limit has its own rate: of them the past rate tells nothing.
  */
 function startIn(
   request: LiveRequest,
-  { pool, draw, line, held }: Place,
+  { pool, line }: Place,
   served: EpochMs,
   { own }: Ahead,
-  { protection }: Surroundings,
   now: Instant,
 ): EpochMs {
-  if (draw !== null && held !== null && held.at < ON_EVENT) {
-    return protection.turnBehind(request, draw, own, now.wall);
-  }
-  const itself = pool.spec.kind === 'fixed' || pool instanceof HiddenLimit;
+  const { kind } = pool.spec;
+  const itself = kind === 'fixed' || kind === 'bucket' || pool instanceof HiddenLimit;
   if (request.rank === 0 || itself) return served;
   const rate = line.fair(request.rank).meter.rate(now.mono);
   if (rate === null || served >= NEVER) return served;
   return Math.max(served >= ON_EVENT ? 0 : served, Math.ceil(now.wall + own / rate));
-}
-
-/**
- * A wait, and how much longer such waits were so far because others went first: who goes first takes
- * units, and a window's end gives all of them back at once.
- */
-function stretched(
-  request: LiveRequest,
-  { pool, draw }: Place,
-  plainMs: DurationMs,
-  ahead: Units,
-  factor: number,
-  { protection }: Surroundings,
-  { wall }: Instant,
-): EpochMs {
-  const turn = Math.ceil(wall + plainMs * factor);
-  const end = draw === null ? null : pool.resetTime(wall);
-  if (draw === null || (end !== null && turn <= end)) return turn;
-  return Math.min(turn, protection.latestTurn(request, draw, ahead * factor, wall));
 }
 
 /** When its turn comes behind so many units. */
@@ -104,6 +123,7 @@ function servedAt(request: LiveRequest, place: Place, ahead: Units, now: Instant
   const served = ahead > 0 ? pool.earliestBehind(ahead, units, wall, keep, identity) : at;
   if (served >= NEVER) return served;
   if (served < ON_EVENT && served > wall && !pool.guessing(wall)) return served;
+  if (line.unfinished && served <= wall) return wall;
   // Where only events make room, how fast the line moved so far is all there is to go by.
   if (pool.limit === null || pool.limit === Infinity) return ON_EVENT;
   const wait = line.waitBehind(ahead + units, now.mono);
@@ -134,8 +154,7 @@ function overcrowds(
     // That one is among them, and the newcomer takes as much as it is asked with.
     const wait = servedAt(request, place, behind, now) - now.wall;
     if (wait >= ON_EVENT - now.wall) continue;
-    const turn = stretched(request, place, wait, behind, factor, around, now);
-    if (now.mono + turn - now.wall > (deadlines[i] ?? 0)) return true;
+    if (now.mono + wait * factor > (deadlines[i] ?? 0)) return true;
   }
   return false;
 }

@@ -6,6 +6,9 @@ const MEMORY = 0.96;
 const PRIOR_MS: DurationMs = 500;
 const MOST = 20;
 
+/** Normal quantile of 90 %. */
+const RARELY = 1.2816;
+
 /**
  * Waits as they were, against what was worked out when they began. A line as it stands tells who goes
  * first now; that others will come who go first as well is learned from those who waited before.
@@ -13,10 +16,13 @@ const MOST = 20;
 export class Stretch {
   private waited: DurationMs = 0;
   private predicted: DurationMs = 0;
+  /** Of the waits' ratios to what was worked out, weighted by the latter: the sum of squares. */
+  private squares = 0;
 
   add(waited: DurationMs, predicted: DurationMs): void {
     this.waited = this.waited * MEMORY + waited;
     this.predicted = this.predicted * MEMORY + predicted;
+    this.squares = this.squares * MEMORY + (waited * waited) / Math.max(PRIOR_MS, predicted);
   }
 
   /**
@@ -26,7 +32,19 @@ export class Stretch {
    */
   factor(others: number, plainMs: DurationMs): number {
     const prior = Math.max(PRIOR_MS, plainMs);
-    const factor = (this.waited + prior * others) / (this.predicted + prior);
-    return Math.min(MOST, Math.max(1, factor));
+    return bounded((this.waited + prior * others) / (this.predicted + prior));
   }
+
+  /** The same, for a wait that goes as well as one in ten does. */
+  least(others: number, plainMs: DurationMs): number {
+    const prior = Math.max(PRIOR_MS, plainMs);
+    const seen = this.predicted + prior;
+    const mean = (this.waited + prior * others) / seen;
+    const variance = (this.squares + prior * others * others) / seen - mean * mean;
+    return bounded(mean - RARELY * Math.sqrt(Math.max(0, variance)));
+  }
+}
+
+function bounded(factor: number): number {
+  return Math.min(MOST, Math.max(1, factor));
 }

@@ -1,11 +1,11 @@
 /** What people are told of a wait: which pool, how long, who goes first. */
 import { amountText, unitsText } from '../money.ts';
-import { ON_EVENT } from '../quota/pool.ts';
+import { ON_EVENT, type Pool, type PoolFigures } from '../quota/pool.ts';
 import { spanOf } from '../quota/span.ts';
 import type { EpochMs } from '../units.ts';
 import type { Obstacle } from './judge.ts';
 import type { Turn, WaitLine } from './line.ts';
-import type { LiveRequest } from './request.ts';
+import { keptFor, type LiveRequest } from './request.ts';
 
 const CLASSES = ['high', 'normal', 'background'] as const;
 
@@ -23,7 +23,18 @@ export function waitReason(found: Obstacle | null, now: EpochMs): string {
   const { unit } = pool.spec;
   const left = `${unitsText(figures.remaining ?? 0, unit)} of ${amountText(figures.limit ?? 0, unit)}`;
   const held = figures.reserved > 0 ? `, ${unitsText(figures.reserved, unit)} held` : '';
-  return `\`${pool.spec.name}\` has ${left} left${held}; ${whenWords(found, now)}`;
+  return `\`${pool.spec.name}\` has ${left} left${held}${othersWords(pool, now, figures)}; ${whenWords(found, now)}`;
+}
+
+/** Units are left by the last word of the provider, but others were seen to use them, too. */
+function othersWords({ outside, spec }: Pool, now: EpochMs, figures: PoolFigures): string {
+  const { limit, remaining, reserved, observedAt } = figures;
+  if (outside === null || observedAt === null || limit === null) return '';
+  const free = (remaining ?? 0) - reserved;
+  const theirs = Math.min(free, outside.margin(now - observedAt, limit));
+  if (theirs <= 0) return '';
+  const since = spanOf(now - observedAt);
+  return `, of which others may have taken ${unitsText(Math.ceil(theirs), spec.unit)} in the ${since} since it was told`;
 }
 
 function whenWords(found: Obstacle, now: EpochMs): string {
@@ -32,16 +43,25 @@ function whenWords(found: Obstacle, now: EpochMs): string {
   return `it takes ${about}${spanOf(Math.max(0, found.expected - now))}`;
 }
 
-/** `; 12 go before it (3 high, 9 normal) of 4 agents; its agent's fair share is 20 %`, or nothing. */
+/** What a reservation of the policy keeps from the request; not what protection does. */
+function reservedWords({ pool, held }: Obstacle, request: LiveRequest): string {
+  const draw = request.draws.find((one) => one.pool === pool);
+  const kept = draw === undefined || held ? 0 : keptFor(draw);
+  return kept > 0
+    ? `; a reservation keeps ${unitsText(kept, pool.spec.unit)} of that for others`
+    : '';
+}
+
+/** `; a reservation keeps 500 …; 12 go before it (3 high, 9 normal) of 4 agents; its agent's fair share is 20 %` */
 export function placeWords(found: Obstacle | null, request: LiveRequest): string {
-  const ahead = found?.ahead;
-  const line = found?.line;
-  if (ahead === undefined || ahead === null || line === undefined || line === null) return '';
-  if (ahead.requests <= 0) return '';
+  if (found === null) return '';
+  const kept = reservedWords(found, request);
+  const { ahead, line } = found;
+  if (ahead === null || line === null || ahead.requests <= 0) return kept;
   const share = line.fair(request.rank).fairShare(request.who.agent, ahead.weight);
   const agents = ahead.agents > 1 ? ` of ${String(ahead.agents)} agents` : '';
   return (
-    `; ${String(ahead.requests)} go before it (${byClass(line, request, ahead.requests)})${agents}, ` +
+    `${kept}; ${String(ahead.requests)} go before it (${byClass(line, request, ahead.requests)})${agents}, ` +
     `its agent's fair share is ${String(Math.max(1, Math.round(100 * share)))} %`
   );
 }

@@ -1,76 +1,14 @@
-/** Binary heap, smallest first by `before`. */
-export class Heap<T> {
-  private readonly items: T[] = [];
-  private readonly before: (a: T, b: T) => boolean;
-
-  constructor(before: (a: T, b: T) => boolean) {
-    this.before = before;
-  }
-
-  get size(): number {
-    return this.items.length;
-  }
-
-  peek(): T | undefined {
-    return this.items[0];
-  }
-
-  push(item: T): void {
-    const items = this.items;
-    let i = items.push(item) - 1;
-    while (i > 0) {
-      const parent = (i - 1) >> 1;
-      const above = items[parent] as T;
-      if (!this.before(item, above)) break;
-      items[i] = above;
-      i = parent;
-    }
-    items[i] = item;
-  }
-
-  pop(): T | undefined {
-    const items = this.items;
-    const top = items[0];
-    const last = items.pop();
-    if (items.length > 0 && last !== undefined) this.sink(last);
-    return top;
-  }
-
-  /** Drops all others. */
-  keep(wanted: (item: T) => boolean): void {
-    const kept = this.items.filter(wanted);
-    this.items.length = 0;
-    for (const item of kept) this.items.push(item);
-    for (let i = (kept.length >> 1) - 1; i >= 0; i--) this.sink(this.items[i] as T, i);
-  }
-
-  private sink(item: T, from = 0): void {
-    const items = this.items;
-    let i = from;
-    for (;;) {
-      let child = 2 * i + 1;
-      if (child >= items.length) break;
-      const right = child + 1;
-      if (right < items.length && this.before(items[right] as T, items[child] as T)) child = right;
-      const below = items[child] as T;
-      if (!this.before(below, item)) break;
-      items[i] = below;
-      i = child;
-    }
-    items[i] = item;
-  }
-}
-
 /**
- * Binary heap whose items know their place, so that any of them can be moved or taken out in
- * O(log n). `placed` is told an item's index whenever it changes, −1 when it has left.
+ * Binary heap, smallest first by `before`. Items may know their place, so that any of them can be moved
+ * or taken out in O(log n).
  */
-export class IndexedHeap<T> {
+export class Heap<T> {
   private readonly items: T[] = [];
   private readonly before: (a: T, b: T) => boolean;
   private readonly placed: (item: T, index: number) => void;
 
-  constructor(before: (a: T, b: T) => boolean, placed: (item: T, index: number) => void) {
+  /** @param placed is told an item's index whenever it changes, −1 when it has left */
+  constructor(before: (a: T, b: T) => boolean, placed: (item: T, index: number) => void = nowhere) {
     this.before = before;
     this.placed = placed;
   }
@@ -92,6 +30,12 @@ export class IndexedHeap<T> {
     this.rise(item, this.items.push(item) - 1);
   }
 
+  pop(): T | undefined {
+    const top = this.items[0];
+    if (this.items.length > 0) this.removeAt(0);
+    return top;
+  }
+
   removeAt(index: number): void {
     const { items } = this;
     const gone = items[index] as T;
@@ -105,21 +49,36 @@ export class IndexedHeap<T> {
     this.settle(this.items[index] as T, index);
   }
 
-  /** The first `most` of them, in order: O(most²), without taking any out. */
-  first(most: number): T[] {
+  /** Drops all others. */
+  keep(wanted: (item: T) => boolean): void {
     const { items } = this;
+    const all = items.splice(0);
+    for (const item of all) {
+      if (wanted(item)) items.push(item);
+      else this.placed(item, -1);
+    }
+    for (let i = items.length - 1; i >= 0; i--) this.sink(items[i] as T, i);
+  }
+
+  /** The first `most` of them, in order, without taking any out. */
+  first(most: number): T[] {
+    const { items, before } = this;
     const found: T[] = [];
+    // Places whose parents were found, the next of them last.
     const open = items.length > 0 ? [0] : [];
-    while (open.length > 0 && found.length < most) {
-      let best = 0;
-      for (let i = 1; i < open.length; i++) {
-        if (this.before(items[open[i] as number] as T, items[open[best] as number] as T)) best = i;
-      }
-      const index = open[best] as number;
-      open.splice(best, 1);
+    while (found.length < most) {
+      const index = open.pop();
+      if (index === undefined) break;
       found.push(items[index] as T);
-      for (const child of [2 * index + 1, 2 * index + 2]) {
-        if (child < items.length) open.push(child);
+      for (let child = 2 * index + 1; child <= 2 * index + 2 && child < items.length; child++) {
+        const item = items[child] as T;
+        let at = open.length;
+        open.push(child);
+        while (at > 0 && !before(item, items[open[at - 1] as number] as T)) {
+          open[at] = open[at - 1] as number;
+          at -= 1;
+        }
+        open[at] = child;
       }
     }
     return found;
@@ -164,3 +123,5 @@ export class IndexedHeap<T> {
     this.placed(item, i);
   }
 }
+
+function nowhere(): void {}

@@ -50,6 +50,8 @@ export interface Obstacle {
   readonly at: EpochMs;
   /** The same with everybody ahead served first. */
   readonly expected: EpochMs;
+  /** The same if it goes well: who would be served in time one time in ten may wait for it. */
+  readonly soonest: EpochMs;
   /** The wait that `expected` was made of, before what was learned of such waits. */
   readonly plainMs: DurationMs | null;
   /** Others of its agent who wait would miss their deadlines by it. */
@@ -183,7 +185,11 @@ function heldBack(
   const until = protection.holdsBackUntil(request, draw, now);
   if (until <= now) return null;
   const words = (): string | null => protection.words(request, draw, now);
-  return { ...UNSAID, pool: draw.pool, at: until, expected: until, held: true, words };
+  const { pool } = draw;
+  const first = { ...UNSAID, pool, at: until, held: true, words };
+  if (request.state !== 'new') return { ...first, expected: until, soonest: until };
+  const soonest = Math.min(until, protection.turnBehind(request, draw, 0, now));
+  return { ...first, expected: until, soonest };
 }
 
 const UNSAID = {
@@ -201,6 +207,7 @@ function plain(pool: Pool, at: EpochMs, expected: EpochMs): Obstacle {
     pool,
     at,
     expected,
+    soonest: expected,
     plainMs: null,
     crowds: false,
     rough: false,
@@ -272,15 +279,17 @@ export function weigh(
   if (gate instanceof Gate && gate.hopeless) return hopeless(gate);
   const poolWait = found === null ? 0 : waitOf(found, at.wall);
   const known = poolWait === null ? policyWaitMs : Math.max(poolWait, policyWaitMs);
+  const soonest = found === null ? 0 : Math.max(0, found.soonest - at.wall);
+  const least = poolWait === null ? policyWaitMs : Math.max(soonest, policyWaitMs);
   const left = request.deadline - at.mono;
   // What was only measured must be well beyond its patience before it is refused for it.
   const patience = found?.rough === true ? left * ROUGHLY : left;
   const byPolicy = policyWaitMs > (poolWait ?? 0);
-  if (found?.crowds === true && request.state === 'new' && known <= patience) {
+  if (found?.crowds === true && request.state === 'new' && least <= patience) {
     const reason = waitReason(found, at.wall) + placeWords(found, request) + CROWDED;
     return { ...overLong(request, found, poolWait, at.wall), reason };
   }
-  if (known > patience || left <= 0) {
+  if (least > patience || left <= 0) {
     return byPolicy && policyRule !== null
       ? overLongByRule(request, policyRule, policyWaitMs)
       : overLong(request, found, poolWait, at.wall);

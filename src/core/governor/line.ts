@@ -17,7 +17,7 @@ export interface FairCharge {
 /** Who goes before a newcomer, and whether he may be passed without harm. */
 export interface Blocker {
   readonly request: LiveRequest;
-  /** Held back for a class above him: his own class does not pass him. */
+  /** Held back for a class above him, or about to go: his own class does not pass him. */
   readonly held: boolean;
 }
 
@@ -42,6 +42,8 @@ export class WaitLine {
   /** Lines whose waiters all need this pool, too: they are looked at after it. */
   readonly followers: WaitLine[] = [];
   draining = false;
+  /** Its service was broken off and goes on at once: there is room for whoever is next. */
+  unfinished = false;
   /** How many of those who wait draw on each pool. */
   private readonly needs = new Map<Pool, number>();
   readonly classes: readonly [FairClass, FairClass, FairClass] = [
@@ -147,7 +149,8 @@ export class WaitLine {
     } else if (next.rank === rank && request.line !== this && this.fair(rank).precedes(request)) {
       return null;
     }
-    return { request: next, held: false };
+    // In the middle of letting many go nobody passes: there may be no room for the last of them.
+    return { request: next, held: this.unfinished };
   }
 
   hold(rank: number, until: EpochMs): void {

@@ -49,6 +49,14 @@ export class NumberTable<Value> {
     return true;
   }
 
+  /** In no order, without a copy. The table may not be changed meanwhile. */
+  forEach(visit: (value: Value) => void): void {
+    for (let i = 0; i <= this.mask; i++) {
+      const value = this.slots[i];
+      if (value !== undefined) visit(value);
+    }
+  }
+
   /** In ascending order of key. */
   values(): Value[] {
     const found: { readonly key: number; readonly value: Value }[] = [];

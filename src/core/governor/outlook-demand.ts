@@ -13,6 +13,8 @@ const Z90 = 1.2816;
 /** What was worked out holds for such a part of the time looked ahead. */
 const HOLDS = 1 / 50;
 const CLASSES = 3;
+/** Times looked ahead that are remembered of each class: of a rolling window several are asked for. */
+const REMEMBERED = 8;
 
 interface Known {
   readonly at: EpochMs;
@@ -25,7 +27,7 @@ interface Known {
 /** Forecasters by class of one pool; made for pools that several classes ask. */
 export class ClassForecasts {
   private readonly forecasters: (Forecaster | null)[] = Array.from({ length: CLASSES }, () => null);
-  private readonly known: (Known | null)[] = Array.from({ length: CLASSES }, () => null);
+  private readonly known: readonly Known[][] = Array.from({ length: CLASSES }, () => []);
 
   usedAt: EpochMs = 0;
 
@@ -38,13 +40,27 @@ export class ClassForecasts {
   better(simple: Prospect, rank: number, ms: DurationMs, now: EpochMs): Prospect {
     const forecaster = this.forecasters[rank] ?? null;
     if (forecaster === null || simple.mean <= 0) return simple;
-    let known = this.known[rank] ?? null;
-    if (known === null || isOld(known, ms, now)) {
-      known = compare(forecaster, simple, ms, now);
-      this.known[rank] = known;
+    const { mean, variance } = this.knownOf(forecaster, simple, rank, ms, now);
+    return { ...simple, mean: simple.mean * mean, variance: simple.variance * variance };
+  }
+
+  private knownOf(
+    forecaster: Forecaster,
+    simple: Prospect,
+    rank: number,
+    ms: DurationMs,
+    now: EpochMs,
+  ): Known {
+    const all = this.known[rank] ?? [];
+    let oldest = 0;
+    for (let i = 0; i < all.length; i++) {
+      const one = all[i] as Known;
+      if (!isOld(one, ms, now)) return one;
+      if (one.at < (all[oldest] as Known).at) oldest = i;
     }
-    const { mean, variance } = known;
-    return { mean: simple.mean * mean, variance: simple.variance * variance, lump: simple.lump };
+    const known = compare(forecaster, simple, ms, now);
+    all[all.length < REMEMBERED ? all.length : oldest] = known;
+    return known;
   }
 }
 

@@ -14,9 +14,12 @@ import type { AgentForecast } from './outlook-agents.ts';
 import type { PoolOutlook, Told } from './outlook-pool.ts';
 import { questionOf } from './outlook-question.ts';
 
-/** Pools looked at in one turn; the others have theirs in the next, so soon after it. */
-const LOOKS = 4;
-const NEXT_TURN_MS: DurationMs = 20;
+/**
+ * Pools looked at in one turn, lest one step take long: after a silence one takes a millisecond. The
+ * others have theirs in the next turn, so soon after it.
+ */
+const LOOKS = 1;
+const NEXT_TURN_MS: DurationMs = 5;
 /** Before as much is known nothing is told. */
 const LEAST_ASKS = 5;
 const LEAST_MS = 2_000;

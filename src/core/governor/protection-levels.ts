@@ -2,6 +2,7 @@
  * How much of a pool is kept for higher classes: Littlewood's rule and what is left of it when a unit
  * that is kept may still be given away later. See protection.ts.
  */
+import { evenRate } from '../policy/pacing.ts';
 import type { PolicyPacing } from '../policy/types.ts';
 import { ON_EVENT, type Pool } from '../quota/pool.ts';
 import type { DurationMs, EpochMs, Priority, Units } from '../units.ts';
@@ -11,8 +12,6 @@ import type { DemandOutlook, Prospect } from './demand.ts';
 export const CLASSES: readonly Priority[] = ['high', 'normal', 'background'];
 /** However sure it seems that a unit can be given away later: never keep everything for that. */
 const MOST_SURE = 0.9999;
-/** Whoever waits is refused when the chance that his turn comes in time has fallen to this. */
-const RARELY = 0.05;
 /** Points at which a rolling window is looked at, from now until all of it has come back. */
 const STEPS = 4;
 
@@ -28,6 +27,17 @@ export interface Level {
   readonly worth: number;
   readonly now: EpochMs;
   readonly version: number;
+}
+
+/** A window as a class finds it. */
+export interface Situation {
+  readonly room: Units;
+  /** Milliseconds until its end. */
+  readonly left: DurationMs;
+  /** Floor share, units a millisecond. */
+  readonly floor: number;
+  /** Units that the class will want in any case. */
+  readonly sure: Units;
 }
 
 /** Works levels out; keeps nothing. */
@@ -81,30 +91,38 @@ export class Levels {
    * @param own units that its class will still ask for until the reset
    * @param sure units that it will want in any case
    */
-  freeAbove({ taken, worth }: Level, own: Prospect, room: Units, sure: Units): Units {
+  freeAbove(
+    { taken, worth }: Pick<Level, 'taken' | 'worth'>,
+    own: Prospect,
+    room: Units,
+    sure: Units,
+  ): Units {
     if (!this.pacing.protect || worth >= 1 || taken.mean <= 0) return 0;
     const later = Math.min(MOST_SURE, chanceOf(own, Math.max(1, room - taken.mean) - sure));
     return quantile(taken, 1 - (worth * (1 - later)) / (1 - worth * later));
   }
 
-  /**
-   * Units that a class may be given of a window within `ms`, most probably at most: higher classes ask
-   * for as little meanwhile as they rarely do, and then what is kept is kept.
-   * @param after milliseconds of the window that are left then
-   * @param keep units that are never its own
-   */
-  atMost(
-    pool: Pool,
-    rank: number,
-    [ms, after]: readonly [DurationMs, DurationMs],
-    keep: Units,
-    now: EpochMs,
+  /** The quota's share that every class may have: units a millisecond. */
+  floorRate(pool: Pool): number {
+    return evenRate((pool.limit ?? 0) * this.pacing.floor, pool.windowMs ?? 0);
+  }
+
+  /** Its floor goes as long as somebody of it asks, and must not come out of what is kept. */
+  floorAhead(own: Prospect, { left, floor, sure }: Omit<Situation, 'room'>): Units {
+    return floor * left * chanceOf(own, floor * left - sure);
+  }
+
+  /** Room above which a class goes freely: never below what is kept. */
+  target(
+    level: Pick<Level, 'taken' | 'worth'>,
+    own: Prospect,
+    { room, left, floor, sure }: Situation,
+    limit: Units,
   ): Units {
-    const { forecast } = this.higher(pool, rank, ms, now);
-    const { kept } = this.levelOf(pool, rank, after, now);
-    const room = roomOf(pool, now) - Math.max(kept, keep);
-    const floor = ((pool.limit ?? 0) * this.pacing.floor * ms) / Math.max(1, pool.windowMs ?? 0);
-    return Math.max(floor, room - quantile(forecast, RARELY));
+    if (!this.pacing.protect || level.taken.mean <= 0) return 0;
+    const kept = Math.min(limit, quantile(level.taken, 1 - level.worth));
+    const spare = room - this.floorAhead(own, { left, floor, sure });
+    return Math.max(kept, this.freeAbove(level, own, spare, sure));
   }
 
   /** The most by which higher classes may outrun what comes back, looked at in steps of it. */
@@ -129,7 +147,7 @@ export class Levels {
 function outsiders({ outside }: Pool, ms: DurationMs): Prospect {
   if (outside === null) return NOTHING;
   const mean = (outside.rate * ms) / 1000;
-  return { mean, variance: mean * outside.batch, lump: outside.batch };
+  return { mean, variance: mean * outside.batch, lump: outside.batch, unsure: 0 };
 }
 
 /** Units that nobody has or holds. */

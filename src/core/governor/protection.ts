@@ -30,7 +30,9 @@ import {
   type Units,
 } from '../units.ts';
 import { chanceOf, FROM_HISTORY, quantile, type DemandOutlook, type Prospect } from './demand.ts';
+import type { WaitLine } from './line.ts';
 import { CLASSES, Levels, roomOf, type Level } from './protection-levels.ts';
+import { Supplies, UNLIKELY, type Supply } from './protection-supply.ts';
 import { keptFor, RANK, unitsFor, type LiveRequest, type PoolDraw } from './request.ts';
 
 /** Rhythms are looked at by timers of about a millisecond: so much may go ahead of its time. */
@@ -44,8 +46,6 @@ const LAST_MS: DurationMs = 3 * SECOND;
 const LAST_SHARE = 0.01;
 /** Where requests queue up they go on coming: for each that waits so many will want a unit later. */
 const FOLLOWED = 4;
-/** A newcomer is refused when the chance that its turn comes in time is no greater than this. */
-const UNLIKELY = 0.1;
 /** Class j of a pool goes at a rhythm. */
 interface Ration {
   readonly debt: Debt;
@@ -72,7 +72,8 @@ export interface Kept {
 export class Protection {
   private readonly rules: { readonly policy: CompiledPolicy };
   readonly levels: Levels;
-  private readonly rations = new Map<Pool, (Ration | null)[]>();
+  private readonly rhythms = new Map<Pool, (Ration | null)[]>();
+  private readonly supplies = new Supplies();
   private last: { draw: PoolDraw; now: EpochMs; solution: Solution } | null = null;
   private policy: CompiledPolicy | null = null;
   /** Bit by class: may be spread. */
@@ -96,45 +97,65 @@ export class Protection {
     return solution.at;
   }
 
-  /**
-   * When it would be the turn of a newcomer behind `ahead` units of its own class that are held back
-   * as well: by the rhythm as it is, or as it will be when the higher classes ask as little as they
-   * hardly ever do: whoever has a chance may wait for it. No later than `latestTurn`.
-   */
-  turnBehind(request: LiveRequest, draw: PoolDraw, ahead: Units, now: EpochMs): EpochMs {
-    const until = this.holdsBackUntil(request, draw, now);
-    const { pool } = draw;
-    const ration = this.rations.get(pool)?.[request.rank];
-    if (until <= now || ahead <= 0 || ration === null || ration === undefined) return until;
-    const least = quantile(ration.level.taken, UNLIKELY);
-    const later = evenRate(roomOf(pool, now) - least, endOf(pool, now) - now);
-    const turn = until + ahead / Math.max(ration.rate, later);
-    return Math.ceil(Math.max(until, Math.min(turn, this.latestTurn(request, draw, ahead, now))));
+  /** Whether what this request draws on is given to its class in a rhythm, when those above ask. */
+  rations({ rank }: LiveRequest, { pool }: PoolDraw): boolean {
+    if (pool.spec.kind !== 'fixed' || pool.limit === null || pool.offered === null) return false;
+    return this.levels.pacing.protect && pool.offered.above(rank);
   }
 
   /**
-   * When a newcomer behind `ahead` units is served though nothing more goes of this window: at its
-   * end, or as many windows later as it takes with what higher classes leave in each. `Infinity` where
-   * no window ends.
+   * What its class may be given by when, as things stand: of this window and of those after it, if
+   * classes above ask for as little as they hardly ever do.
    */
-  latestTurn(request: LiveRequest, draw: PoolDraw, ahead: Units, now: EpochMs): EpochMs {
+  supplyOf(
+    request: LiveRequest,
+    draw: PoolDraw,
+    line: WaitLine | null,
+    waits: boolean,
+    now: EpochMs,
+  ): Supply {
     const { pool } = draw;
-    const { limit, windowMs } = pool;
-    const { kind } = pool.spec;
-    if (limit === null || windowMs === null || (kind !== 'fixed' && kind !== 'rolling')) {
-      return Infinity;
-    }
-    const higher = askedAbove(pool, request.rank, windowMs, now);
-    const each = Math.max(limit * this.levels.pacing.floor, limit - keptFor(draw) - higher);
-    const windows = Math.max(1, Math.ceil((ahead + unitsFor(draw)) / Math.max(1e-9, each)));
-    return endOf(pool, now) + (windows - 1) * windowMs;
+    const { rank } = request;
+    const endsAt = endOf(pool, now);
+    let above = 0;
+    for (let higher = 0; line !== null && higher < rank; higher++) above += line.fair(higher).units;
+    const sure = FOLLOWED * waitingWith(request, line, endsAt);
+    const asker = { rank, keep: keptFor(draw), sure, above, waits };
+    return this.supplies.of(this.levels, pool, asker, endsAt, now);
+  }
+
+  /**
+   * When it would be the turn of a newcomer behind `ahead` units of its own class: whoever has a
+   * chance may wait for it. `Infinity` where no window ends.
+   */
+  turnBehind(
+    request: LiveRequest,
+    draw: PoolDraw,
+    ahead: Units,
+    now: EpochMs,
+    line: WaitLine | null = null,
+  ): EpochMs {
+    if (!this.rations(request, draw)) return this.rollingTurn(request, draw, ahead, now);
+    const turn = this.supplyOf(request, draw, line, false, now).when(ahead + unitsFor(draw));
+    return Math.max(now, Math.ceil(turn));
+  }
+
+  private rollingTurn(request: LiveRequest, draw: PoolDraw, ahead: Units, now: EpochMs): EpochMs {
+    const until = this.holdsBackUntil(request, draw, now);
+    const { pool } = draw;
+    const ration = this.rhythms.get(pool)?.[request.rank];
+    if (until <= now || ahead <= 0 || ration === null || ration === undefined) return until;
+    const least = quantile(ration.level.taken, UNLIKELY);
+    const later = evenRate(roomOf(pool, now) - least, endOf(pool, now) - now);
+    return Math.ceil(Math.max(until, until + ahead / Math.max(ration.rate, later)));
   }
 
   /** Its units were set aside. */
   sent(request: LiveRequest, now: EpochMs): void {
-    if (this.rations.size === 0) return;
+    if (this.rhythms.size === 0) return;
     for (const draw of request.draws) {
-      const ration = this.rations.get(draw.pool)?.[request.rank];
+      if (this.supplies.size > 0) this.supplies.sent(draw.pool, request.rank, unitsFor(draw));
+      const ration = this.rhythms.get(draw.pool)?.[request.rank];
       if (ration?.active === true) ration.debt.took(unitsFor(draw), now, ration.rate);
     }
   }
@@ -164,7 +185,7 @@ export class Protection {
 
   /** What is kept of a pool now, by the class it is kept from; mostly nothing. */
   keptOf(pool: Pool, now: EpochMs): readonly Kept[] {
-    const rations = this.rations.size === 0 ? undefined : this.rations.get(pool);
+    const rations = this.rhythms.size === 0 ? undefined : this.rhythms.get(pool);
     if (rations === undefined) return [];
     return rations.flatMap((ration, rank) => {
       if (ration === null || !ration.active) return [];
@@ -179,7 +200,8 @@ export class Protection {
     this.levels.pacing = pacingOf(policy);
     this.spreads = 0;
     for (const name of this.levels.pacing.spread?.classes ?? []) this.spreads |= 1 << RANK[name];
-    this.rations.clear();
+    this.rhythms.clear();
+    this.supplies.clear();
   }
 
   private solve(request: LiveRequest, draw: PoolDraw, now: EpochMs): Solution {
@@ -198,18 +220,19 @@ export class Protection {
     if (left <= 0) return this.free(pool, rank, now);
     const units = unitsFor(draw);
     const room = roomOf(pool, now) - keptFor(draw);
-    const known = this.rations.get(pool)?.[rank]?.level;
+    const known = this.rhythms.get(pool)?.[rank]?.level;
     const level =
       known?.now === now && known.version === pool.offered?.version
         ? known
         : this.levels.levelOf(pool, rank, left, now);
     const kept = Math.max(0, level.kept - keptFor(draw));
-    const floor = this.floorRate(pool);
+    const floor = this.levels.floorRate(pool);
     const spread = this.isSpread(request, pool, room, reset, now);
     let target = kept;
     if (!spread && room - units >= kept) {
       const own = this.levels.ahead(pool, rank, left, now);
-      const sure = FOLLOWED * waitingWith(request, pool, reset);
+      const sure =
+        FOLLOWED * waitingWith(request, request.line?.pool === pool ? request.line : null, reset);
       // Its floor goes as long as somebody of it asks, and must not come out of what is kept.
       const spare = room - floor * left * chanceOf(own, floor * left - sure);
       target = Math.max(kept, this.levels.freeAbove(level, own, spare, sure) - keptFor(draw));
@@ -225,11 +248,6 @@ export class Protection {
     // What is kept shrinks about evenly until the reset.
     if (even === 0 && target > 0) wait = Math.min(wait, left * (1 - (room - units) / target));
     return { at: now + Math.max(0, Math.min(left, Math.ceil(wait))), level };
-  }
-
-  /** The quota's share that every class may have: units a millisecond. */
-  private floorRate(pool: Pool): number {
-    return evenRate((pool.limit ?? 0) * this.levels.pacing.floor, pool.windowMs ?? 0);
   }
 
   private isSpread(
@@ -252,7 +270,7 @@ export class Protection {
     const limit = pool.limit ?? 0;
     const units = unitsFor(draw);
     const room = roomOf(pool, now);
-    const known = this.rations.get(pool)?.[rank]?.level;
+    const known = this.rhythms.get(pool)?.[rank]?.level;
     const level =
       known?.now === now && known.version === pool.offered?.version
         ? known
@@ -260,7 +278,7 @@ export class Protection {
     const kept = Math.max(keptFor(draw), Math.min(level.kept, limit - units));
     if (room - units >= kept) return this.free(pool, rank, now);
     const ration = this.rationOf(pool, rank, level, now);
-    ration.rate = this.floorRate(pool);
+    ration.rate = this.levels.floorRate(pool);
     ration.active = true;
     const floor = now + ration.debt.wait(now, ration.rate, ration.rate * SLACK_MS);
     const back = pool.earliest(units, now, kept, request.party.identity);
@@ -269,37 +287,21 @@ export class Protection {
   }
 
   private free(pool: Pool, rank: number, now: EpochMs): Solution {
-    const ration = this.rations.size === 0 ? null : this.rations.get(pool)?.[rank];
+    const ration = this.rhythms.size === 0 ? null : this.rhythms.get(pool)?.[rank];
     if (ration !== null && ration !== undefined) ration.active = false;
     return { at: now, level: null };
   }
 
   private rationOf(pool: Pool, rank: number, level: Level, now: EpochMs): Ration {
-    let rations = this.rations.get(pool);
+    let rations = this.rhythms.get(pool);
     if (rations === undefined) {
-      if (this.rations.size >= MAX_RATIONS) this.rations.clear();
-      this.rations.set(pool, (rations = [null, null, null]));
+      if (this.rhythms.size >= MAX_RATIONS) this.rhythms.clear();
+      this.rhythms.set(pool, (rations = [null, null, null]));
     }
     const ration = (rations[rank] ??= { debt: new Debt(now), rate: 0, level, active: false });
     ration.level = level;
     return ration;
   }
-}
-
-/**
- * Units that classes above this one asked for in a window, lately. A few requests in the first moments
- * are no rhythm for hours: what was seen for less than a window is not extrapolated, for somebody is
- * refused by this figure.
- */
-function askedAbove(pool: Pool, rank: number, windowMs: DurationMs, now: EpochMs): Units {
-  const { offered } = pool;
-  let sum = 0;
-  for (let above = 0; offered !== null && above < rank; above++) {
-    if ((offered.seen & (1 << above)) === 0) continue;
-    const { units, exposureMs } = offered.asked(above, windowMs, now);
-    sum += (units * windowMs) / Math.max(exposureMs, windowMs);
-  }
-  return sum;
 }
 
 /** Classes above this one that have asked for units of the pool. */
@@ -309,9 +311,8 @@ function asking(pool: Pool, rank: number): readonly Priority[] {
 }
 
 /** Units that its class waits for there and, if all are as patient as this one, will until the reset. */
-function waitingWith(request: LiveRequest, pool: Pool, reset: EpochMs): Units {
-  const { line } = request;
-  if (line?.pool !== pool || request.arrivedWall + request.maxWaitMs < reset) return 0;
+function waitingWith(request: LiveRequest, line: WaitLine | null, reset: EpochMs): Units {
+  if (line === null || request.arrivedWall + request.maxWaitMs < reset) return 0;
   return line.fair(request.rank).units;
 }
 

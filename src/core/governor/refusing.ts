@@ -2,7 +2,7 @@ import { requestId } from '../ledger/expand.ts';
 import type { Refusal, RefusalPool } from '../provider.ts';
 import { Gate } from '../quota/gate.ts';
 import type { Pool } from '../quota/pool.ts';
-import { GLOBAL, type EpochMs } from '../units.ts';
+import type { EpochMs } from '../units.ts';
 import type { Judgement } from './judge.ts';
 import type { LiveRequest } from './request.ts';
 
@@ -23,9 +23,9 @@ export function refusalOf(request: LiveRequest, judged: Judgement, now: EpochMs)
   };
 }
 
-/** The provider is in trouble, or told everyone to stop: not this caller's quota. */
+/** The provider or its host is in trouble, or told everyone to stop: not this caller's quota. */
 function isDown(pool: Pool | null): boolean {
-  return pool instanceof Gate && pool.charged === GLOBAL;
+  return pool instanceof Gate && pool.isOfProvider;
 }
 
 function refusalPool(pool: Pool, now: EpochMs): RefusalPool | null {

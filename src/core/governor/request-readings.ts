@@ -69,8 +69,11 @@ export class RequestReadings implements Readings {
 
   /** The same for every rule of one decision: worked out once. */
   pool(index: number): ConditionEnv['pool'] {
-    const draw = this.request.draws[index];
-    return (this.read[index] ??= poolReading(draw?.pool, this.now));
+    const known = this.read[index];
+    if (known !== undefined) return known;
+    const pool = this.request.draws[index]?.pool;
+    if (pool === undefined) throw new Error('a reading of a pool that is not drawn on');
+    return (this.read[index] = new PoolReading(pool, this.now));
   }
 
   /** Nothing is worked out before a condition asks. */
@@ -89,20 +92,36 @@ export class RequestReadings implements Readings {
   }
 }
 
-function poolReading(pool: Pool | undefined, now: EpochMs): ConditionEnv['pool'] {
-  if (pool === undefined) throw new Error('a reading of a pool that is not drawn on');
-  const { limit, remaining, used, reserved, resetAt, observedAt } = pool.figures(now);
-  const free = remaining === null ? null : Math.max(0, remaining - reserved);
-  const ratio = limit !== null && limit > 0 && free !== null ? free / limit : null;
-  return {
-    id: pool.spec.name,
-    limit,
-    remaining: free,
-    remaining_ratio: ratio,
-    used: used === null ? null : used + reserved,
-    reset_in: resetAt === null ? null : Math.max(0, resetAt - now) / 1000,
-    utilization: ratio === null ? null : 1 - ratio,
-    burn_rate: pool.spending.rate(now),
-    age: observedAt === null ? null : Math.max(0, now - observedAt) / 1000,
-  };
+/** Readings of one pool at one moment. How fast it goes is worked out for who asks. */
+class PoolReading {
+  readonly id: string;
+  readonly limit: number | null;
+  readonly remaining: number | null;
+  readonly remaining_ratio: number | null;
+  readonly used: number | null;
+  readonly reset_in: number | null;
+  readonly utilization: number | null;
+  readonly age: number | null;
+  private readonly source: Pool;
+  private readonly now: EpochMs;
+
+  constructor(pool: Pool, now: EpochMs) {
+    const { limit, remaining, used, reserved, resetAt, observedAt } = pool.figures(now);
+    const free = remaining === null ? null : Math.max(0, remaining - reserved);
+    const ratio = limit !== null && limit > 0 && free !== null ? free / limit : null;
+    this.id = pool.spec.name;
+    this.limit = limit;
+    this.remaining = free;
+    this.remaining_ratio = ratio;
+    this.used = used === null ? null : used + reserved;
+    this.reset_in = resetAt === null ? null : Math.max(0, resetAt - now) / 1000;
+    this.utilization = ratio === null ? null : 1 - ratio;
+    this.age = observedAt === null ? null : Math.max(0, now - observedAt) / 1000;
+    this.source = pool;
+    this.now = now;
+  }
+
+  get burn_rate(): number {
+    return this.source.spending.rate(this.now);
+  }
 }

@@ -65,10 +65,24 @@ export class Retries {
     return told;
   }
 
-  /** Whether what was refused is open again in time. */
+  /** Whether what was refused is open again in time, and it was refused at all. */
   fits(request: LiveRequest, observed: Observed, at: Instant): boolean {
+    if (observed.data[1] === 403 && this.tookTheLast(observed, at)) return false;
     const left = request.deadline - at.mono;
     return observed.data[5].every((row) => row[5] - at.wall <= left);
+  }
+
+  /**
+   * Nothing is left, and what was sent through here explains all of it, this request included: so it was
+   * counted, and its 403 is about something else, as its content will say.
+   */
+  private tookTheLast({ data, pools }: Observed, { wall }: Instant): boolean {
+    return data[4].some(([index, , remaining]) => {
+      const pool = remaining === 0 ? this.core.state.pools.get(pools[index] ?? '') : undefined;
+      if (pool === undefined) return false;
+      const known = pool.figures(wall);
+      return known.remaining !== null && known.remaining <= known.reserved;
+    });
   }
 
   /**

@@ -1,15 +1,12 @@
-import type { RuleFinding } from '../policy/types.ts';
 import { ON_EVENT, type Pool } from '../quota/pool.ts';
 import { SECOND, type DurationMs, type EpochMs, type Instant, type MonoMs } from '../units.ts';
 import { Alarms } from './alarms.ts';
 import { Departures } from './departures.ts';
 import type { Core } from './engine.ts';
-import { poolEntry } from './entries.ts';
 import { LOOK_AHEAD, mayBePassed } from './fair-backfill.ts';
 import { Contention, dominantShare, weightOf, type UnitsOf } from './fair-share.ts';
 import { inVain } from './fair-shed.ts';
 import { gatesBefore } from './gates.ts';
-import { redraw } from './intake.ts';
 import {
   byBudget,
   obstacle,
@@ -22,7 +19,9 @@ import {
 } from './judge.ts';
 import { WaitLine } from './line.ts';
 import type { LiveRequest, PoolDraw } from './request.ts';
-import { Tickets } from './tickets.ts';
+import { lookUpAgain } from './regrouping.ts';
+import { STOPPING } from './stopping.ts';
+import { Tickets, type RuleSlots } from './tickets.ts';
 import { isHopeless, learn, spentForLong, turnOf } from './waits.ts';
 
 /** A line is looked at no later than this, lest a clock that was set keep it waiting. */
@@ -35,6 +34,11 @@ const MOST_MOVED = 16;
  * the rest is looked at when that pool gives something: else ten thousand would move to and fro.
  */
 const ENOUGH_MOVED = 1;
+/**
+ * So many are let go, and so many alarms heard, in one step: a window's end may free thousands, and
+ * nothing else is done meanwhile. The next ones go in a step at once after it, in the same order.
+ */
+const MOST_SERVED = 64;
 
 /** Everybody who waits, and the one alarm clock for all of them. */
 export class WaitingRoom {
@@ -107,10 +111,10 @@ export class WaitingRoom {
   }
 
   wake(at: Instant): void {
-    for (let next = this.alarms.take(at.mono); next !== null; next = this.alarms.take(at.mono)) {
-      if (next instanceof WaitLine) this.drain(next, at);
-      else this.rouse(next, at);
-    }
+    this.alarms.hear(at.mono, MOST_SERVED, (one) => {
+      if (one instanceof WaitLine) this.drain(one, at);
+      else this.rouse(one, at);
+    });
   }
 
   /** A request's own alarm: its time is up, or its sleep is over. */
@@ -139,12 +143,21 @@ export class WaitingRoom {
   /** Room may have come: serve the line as far as it goes. */
   drain(line: WaitLine, at: Instant): void {
     line.letGo();
+    line.unfinished = false;
     let moved = 0;
+    let served = 0;
     let stuck = false;
     for (let head = line.next(at.wall); head !== null; head = line.next(at.wall)) {
       const found = this.stillBefore(head, line, at);
-      if (found === null) this.serve(head, at);
-      else if (found.pool !== line.pool || isHopeless(found)) {
+      if (served >= MOST_SERVED) {
+        line.unfinished = stuck = true;
+        this.alarms.goOn(line, at.mono);
+        break;
+      }
+      if (found === null) {
+        this.serve(head, at);
+        served += 1;
+      } else if (found.pool !== line.pool || isHopeless(found)) {
         if (moved >= ENOUGH_MOVED && this.follow(line, found, at)) break;
         line.leave(head);
         this.place(head, found, at);
@@ -157,15 +170,18 @@ export class WaitingRoom {
         this.refuse(head, overLong(head, found, found.at - at.wall, at.wall), at);
       } else {
         this.setAlarm(line, found.at, at);
-        if (this.backfill(line, head, at)) continue;
+        const passed = this.backfill(line, head, at);
+        served += passed;
+        if (passed > 0) continue;
         stuck = true;
         break;
       }
     }
     const held = line.heldNext(at.wall);
-    if (held !== null) {
-      this.setAlarm(line, held, at);
-      this.shed(line, at);
+    if (held !== null) this.setAlarm(line, held, at);
+    if (line.size > 0 && !line.unfinished) this.shed(line, at);
+    if (line.size > 0 && line.shedAt > at.mono) {
+      this.setAlarm(line, at.wall + line.shedAt - at.mono, at);
     }
     if (line.size === 0) this.close(line, at);
     if (line.followers.length > 0 && !stuck) this.drainFollowers(line, at);
@@ -174,6 +190,7 @@ export class WaitingRoom {
   private shed(line: WaitLine, at: Instant): void {
     for (const late of inVain(line, this.core.protection, at)) {
       const end = (line.pool.resetTime(at.wall) ?? at.wall) - at.wall;
+      learn(late, late.deadline);
       this.refuse(late, overLong(late, this.obstacleFor(late, at), end, at.wall), at);
     }
   }
@@ -213,18 +230,18 @@ export class WaitingRoom {
     if (this.lines.get(line.pool) === line) this.lines.delete(line.pool);
   }
 
-  /** Those behind the head who delay him by nothing. Tells whether there were any. */
-  private backfill(line: WaitLine, head: LiveRequest, at: Instant): boolean {
+  /** Those behind the head who delay him by nothing. Tells how many there were. */
+  private backfill(line: WaitLine, head: LiveRequest, at: Instant): number {
     const { pool } = line;
     const { wall } = at;
-    if (line.size < 2 || !mayBePassed(head, pool, wall)) return false;
-    let served = false;
+    if (line.size < 2 || !mayBePassed(head, pool, wall)) return 0;
+    let served = 0;
     for (const other of line.inOrder(LOOK_AHEAD)) {
       if (other === head || other.line !== line) continue;
       if (pool.earliest(other.lineUnits, wall, 0, other.party.identity) > wall) continue;
       if (this.stillBefore(other, null, at) !== null) continue;
       this.serve(other, at);
-      served = true;
+      served += 1;
     }
     return served;
   }
@@ -253,20 +270,12 @@ export class WaitingRoom {
       queued.push(...line.clear());
       this.close(line, at);
     }
-    const waiting = this.waiting();
-    const made: Pool[] = [];
-    const unpriced = new Map<LiveRequest, RuleFinding>();
-    // Looking up may itself replace a pool that somebody had looked up already.
-    for (let i = 0; this.regrouped && i < 3; i++) {
+    const changed = (): boolean => {
+      const { regrouped } = this;
       this.regrouped = false;
-      for (const request of waiting) {
-        const refused = redraw(this.core.state, request, this.core.policy, made);
-        if (refused !== null) unpriced.set(request, refused);
-      }
-    }
-    this.regrouped = false;
-    for (const pool of made)
-      if (!pool.recorded) this.core.record(poolEntry(this.core.state.nextSeq, pool, at.wall));
+      return regrouped;
+    };
+    const unpriced = lookUpAgain(this.core, this.everybody(), changed, at);
     for (const [request, budget] of unpriced) this.refuse(request, byBudget(budget), at);
     queued.sort((a, b) => a.rank - b.rank || a.seq - b.seq);
     for (const request of queued) {
@@ -277,10 +286,15 @@ export class WaitingRoom {
     }
   }
 
-  private waiting(): LiveRequest[] {
+  /** How many wait, in a line or asleep. */
+  get waiting(): number {
     let count = 0;
     for (const depth of this.depth.values()) count += depth;
-    if (count === 0) return [];
+    return count;
+  }
+
+  private everybody(): LiveRequest[] {
+    if (this.waiting === 0) return [];
     return this.core.live
       .values()
       .filter((request) => request.state === 'queued' || request.state === 'asleep');
@@ -344,13 +358,17 @@ export class WaitingRoom {
     this.tickets.returned(request, pools, at.wall);
   }
 
-  /** The same refusal with a slot of its own, so that not everybody comes back at once. */
-  ticketed(request: LiveRequest, judged: Judgement, at: Instant): Judgement {
-    const { blocking, retryInMs } = judged;
-    if (blocking === null || retryInMs === null || judged.verdict !== 'reject') return judged;
-    const from = at.wall + retryInMs;
-    const seq = this.core.state.nextSeq;
-    return { ...judged, retryInMs: this.tickets.take(request, blocking, from, seq, at.wall) };
+  /**
+   * The same refusal with a slot of its own, so that not everybody comes back at once.
+   * @param by what refused, where it is not the pool that decided
+   */
+  ticketed(
+    request: LiveRequest,
+    judged: Judgement,
+    at: Instant,
+    by: Pool | RuleSlots | null = judged.blocking,
+  ): Judgement {
+    return this.tickets.given(request, judged, by, this.core.state.nextSeq, at.wall);
   }
 
   /** The clock by which slots were given was wrong. */
@@ -372,15 +390,6 @@ export class WaitingRoom {
     }
   }
 }
-
-const STOPPING: Judgement = {
-  verdict: 'reject',
-  code: 'RL_SHUTDOWN',
-  reason: 'ratelord is stopping; ask again when it is back',
-  blocking: null,
-  waitMs: null,
-  retryInMs: 1000,
-};
 
 const NO_GATES: readonly Pool[] = [];
 

@@ -13,20 +13,29 @@ const MAX_AGENTS = 4096;
 const RANK: Readonly<Record<Priority, number>> = { background: 0, normal: 1, high: 2 };
 const known = new WeakMap<CompiledPolicy, Map<string, AgentSettings>>();
 
+let lastPolicy: CompiledPolicy | null = null;
+let lastByAgent: Map<string, AgentSettings> | null = null;
+
 /**
  * What the policy's `agents` say of an agent. Each setting comes from the most specific entry that
  * has it; between equally specific ones the lower priority and the smaller weight count, so that
  * the order of entries does not matter.
  */
 export function agentSettings(policy: CompiledPolicy, agent: string): AgentSettings {
-  let byAgent = known.get(policy);
-  if (byAgent === undefined) known.set(policy, (byAgent = new Map<string, AgentSettings>()));
+  const byAgent = policy === lastPolicy && lastByAgent !== null ? lastByAgent : findAll(policy);
   let settings = byAgent.get(agent);
   if (settings === undefined) {
     if (byAgent.size >= MAX_AGENTS) byAgent.clear();
     byAgent.set(agent, (settings = workOut(policy.agents, agent)));
   }
   return settings;
+}
+
+function findAll(policy: CompiledPolicy): Map<string, AgentSettings> {
+  let byAgent = known.get(policy);
+  if (byAgent === undefined) known.set(policy, (byAgent = new Map<string, AgentSettings>()));
+  lastPolicy = policy;
+  return (lastByAgent = byAgent);
 }
 
 function workOut(entries: readonly PolicyAgent[], agent: string): AgentSettings {

@@ -1,10 +1,12 @@
 import type { PoolSpec } from '../claim.ts';
 import { splitMatch, type SplitMatch } from './match.ts';
+import { isIndexed, RuleIndex } from './rule-index.ts';
 import type { CompiledPolicy, Matcher, PolicyLimit, PolicyReserve, PolicyRule } from './types.ts';
 
 /** A rule as it is tried for requests to one provider. */
 export interface RuleCandidate {
   readonly rule: PolicyRule;
+  /** What the index does not answer. */
   readonly match: SplitMatch;
   /** Tried against each pool of the request instead of once. */
   readonly perPool: boolean;
@@ -27,6 +29,8 @@ export interface ReserveCandidate {
 /** What of a policy can concern one provider. */
 export interface ProviderView {
   readonly rules: readonly RuleCandidate[];
+  /** Of `rules`. */
+  readonly index: RuleIndex;
   readonly limits: readonly LimitCandidate[];
   readonly reserves: readonly ReserveCandidate[];
 }
@@ -63,8 +67,10 @@ function makeView(policy: CompiledPolicy, provider: string): ProviderView {
       const match = splitMatch(item.match, provider);
       return match === null ? [] : [{ item, match }];
     });
+  const rules = fitting(policy.rules).map(({ item }) => item);
   return {
-    rules: fitting(policy.rules).map(({ item, match }) => candidate(item, match)),
+    rules: rules.map((rule) => candidate(rule, provider)),
+    index: new RuleIndex(rules.map(({ match }) => match)),
     limits: fitting(policy.limits).map(({ item, match }) => ({
       limit: item,
       match,
@@ -74,11 +80,12 @@ function makeView(policy: CompiledPolicy, provider: string): ProviderView {
   };
 }
 
-function candidate(rule: PolicyRule, match: SplitMatch): RuleCandidate {
+function candidate(rule: PolicyRule, provider: string): RuleCandidate {
   const reads = rule.when?.reads ?? [];
+  const tests = rule.match.tests.filter(({ key }) => !isIndexed(key));
   return {
     rule,
-    match,
+    match: splitMatch({ ...rule.match, tests }, provider) ?? NOTHING_LEFT,
     perPool: rule.match.perPool || rule.when?.perPool === true || aboutPools(rule, reads),
     reads: reads.map((path) => {
       const dot = path.indexOf('.');
@@ -86,6 +93,8 @@ function candidate(rule: PolicyRule, match: SplitMatch): RuleCandidate {
     }),
   };
 }
+
+const NOTHING_LEFT: SplitMatch = { request: [], pool: [] };
 
 function aboutPools(rule: PolicyRule, reads: readonly string[]): boolean {
   const { action } = rule;

@@ -9,9 +9,9 @@
 import type { EpochMs } from '../units.ts';
 import { applyAction } from './actions/table.ts';
 import { viewFor, type RuleCandidate } from './by-provider.ts';
-import { conditionEnv, type MutableEnv } from './condition-env.ts';
+import { RequestEnv } from './condition-env.ts';
 import { allHold, poolFits } from './match.ts';
-import { NO_FORECAST, NO_POOL, type PoolRef, type Readings } from './readings.ts';
+import type { PoolRef, Readings } from './readings.ts';
 import { NOTHING_TO_SAY, Tally } from './tally.ts';
 import type { CompiledPolicy, ConditionEnv, PolicyVerdict, Subject } from './types.ts';
 
@@ -25,15 +25,20 @@ export function evaluate(
   readings: Readings,
   now: EpochMs,
 ): PolicyVerdict {
-  const { rules } = viewFor(policy, subject.provider);
+  const { rules, index } = viewFor(policy, subject.provider);
+  if (rules.length === 0) return NOTHING_TO_SAY;
+  const fitting = index.fitting(subject);
   let trial: Trial | null = null;
-  for (let i = 0; i < rules.length; i += 1) {
-    const candidate = rules[i] as RuleCandidate;
-    if (!allHold(candidate.match.request, subject)) continue;
-    const { during } = candidate.rule;
-    if (during !== null && !during.covers(now)) continue;
-    trial ??= new Trial(policy, subject, readings, now);
-    trial.hear(candidate);
+  for (let word = 0; word < fitting.length; word += 1) {
+    // Lowest bit first: in the order of the file.
+    for (let bits = fitting[word] as number; bits !== 0; bits &= bits - 1) {
+      const candidate = rules[32 * word + 31 - Math.clz32(bits & -bits)] as RuleCandidate;
+      if (!allHold(candidate.match.request, subject)) continue;
+      const { during } = candidate.rule;
+      if (during !== null && !during.covers(now)) continue;
+      trial ??= new Trial(policy, subject, readings, now);
+      trial.hear(candidate);
+    }
   }
   return trial === null ? NOTHING_TO_SAY : trial.verdict();
 }
@@ -43,10 +48,12 @@ interface Hearing {
   heard: boolean;
   /** Reading that a condition needed, and the pools where it was missing. */
   missing: string | null;
-  readonly missingAt: PoolRef[];
+  missingAt: readonly PoolRef[];
   /** Reading that the action needed. */
   unmet: string | null;
 }
+
+const NOWHERE: readonly PoolRef[] = [];
 
 class Trial {
   readonly #policy: CompiledPolicy;
@@ -54,7 +61,7 @@ class Trial {
   readonly #readings: Readings;
   readonly #now: EpochMs;
   readonly #tally = new Tally();
-  #env: MutableEnv | null = null;
+  #env: RequestEnv | null = null;
 
   constructor(policy: CompiledPolicy, subject: Subject, readings: Readings, now: EpochMs) {
     this.#policy = policy;
@@ -68,7 +75,7 @@ class Trial {
   }
 
   hear(candidate: RuleCandidate): void {
-    const hearing: Hearing = { heard: false, missing: null, missingAt: [], unmet: null };
+    const hearing: Hearing = { heard: false, missing: null, missingAt: NOWHERE, unmet: null };
     if (candidate.perPool) {
       const { pools } = this.#readings;
       for (let i = 0; i < pools.length; i += 1) {
@@ -93,7 +100,7 @@ class Trial {
       const missing = firstMissing(candidate, env);
       if (missing !== null) {
         hearing.missing ??= missing;
-        if (pool !== null) hearing.missingAt.push(pool);
+        if (pool !== null) hearing.missingAt = [...hearing.missingAt, pool];
         return;
       }
       try {
@@ -149,10 +156,8 @@ class Trial {
   }
 
   #envFor(poolIndex: number): ConditionEnv {
-    const readings = this.#readings;
-    const env = (this.#env ??= conditionEnv(this.#subject, readings, this.#now));
-    env.pool = poolIndex < 0 ? NO_POOL : readings.pool(poolIndex);
-    env.forecast = poolIndex < 0 ? NO_FORECAST : readings.forecast(poolIndex);
+    const env = (this.#env ??= new RequestEnv(this.#subject, this.#readings, this.#now));
+    env.poolIndex = poolIndex;
     return env;
   }
 }
@@ -165,7 +170,9 @@ function reading(env: ConditionEnv, group: string, name: string): unknown {
 }
 
 function firstMissing(candidate: RuleCandidate, env: ConditionEnv): string | null {
-  for (const [group, name] of candidate.reads) {
+  const { reads } = candidate;
+  for (let i = 0; i < reads.length; i += 1) {
+    const [group, name] = reads[i] as RuleCandidate['reads'][number];
     const value = reading(env, group, name);
     if (value === null || value === undefined || Number.isNaN(value)) return `${group}.${name}`;
   }

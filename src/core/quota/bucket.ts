@@ -5,20 +5,35 @@ import { NEVER, Pool, type Hold, type PoolFigures, type Reading } from './pool.t
 const JITTER_MS: DurationMs = 20;
 /** A request is charged so long after it was sent at most. */
 const CHARGED_WITHIN_MS: DurationMs = 5000;
+/**
+ * Of two requests that were sent so far from each other the earlier one is charged first: what they
+ * need to get there, a slow upload included, differs by less.
+ */
+const IN_ORDER_MS: DurationMs = 2000;
 /** Estimates may be so many times too low, until it was learned how many. */
 const ESTIMATE_FACTOR = 4;
+/**
+ * Known charges that differ: what is set aside covers them on the whole, and not of each request. One rule
+ * for prompts, another for answers, and a constant besides make small requests dearer by the unit.
+ */
+const UNEVEN_FACTOR = 2;
 
 /**
  * A continuously refilling bucket (GCRA). `limit` units fit, `windowMs` refills it from empty to
  * full. State is one theoretical arrival time (TAT): when the bucket will be full again.
  *
  * What the provider said is `known`; requests sent and not yet answered are put on top of it, each
- * from the moment it was sent, because a reading may or may not include them.
+ * from the moment it was sent, because a reading may or may not include them. Those that were sent well
+ * before one that was answered are in that one's reading, however long their own answers take.
  */
 export class BucketPool extends Pool {
   private known: EpochMs = 0;
   /** When the reading that made `known` reached us. */
   private knownAt: EpochMs = 0;
+  /** When the latest of those requests was sent that brought a reading. */
+  private latestSent: EpochMs = 0;
+  /** Charged before the limit was told, which tells how long that takes to refill. */
+  private chargedBlindly: Units = 0;
   private tat: EpochMs = 0;
   private readonly unanswered = new Set<Hold>();
   /** What the TAT would be at most without others; `null` = the next reading tells. */
@@ -36,9 +51,10 @@ export class BucketPool extends Pool {
    * taken for somebody else's.
    */
   private get ownFactor(): number {
+    if (this.spec.unit === 'requests') return 1;
+    if (this.charging?.settled !== true) return ESTIMATE_FACTOR;
     // What is set aside then covers what is charged.
-    if (this.spec.unit === 'requests' || this.charging?.settled === true) return 1;
-    return ESTIMATE_FACTOR;
+    return this.charging.uneven ? UNEVEN_FACTOR : 1;
   }
 
   private get window(): DurationMs {
@@ -92,6 +108,7 @@ export class BucketPool extends Pool {
 
   protected onHold(hold: Hold): void {
     this.unanswered.add(hold);
+    if (hold.at < this.latestSent - IN_ORDER_MS) return;
     this.tat = Math.max(this.tat, hold.at) + hold.units * this.perUnit;
   }
 
@@ -107,7 +124,8 @@ export class BucketPool extends Pool {
     }
     this.settledAt = Math.max(this.settledAt, at);
     if (!seen) {
-      this.known = Math.max(this.known, hold.at) + units * this.perUnit;
+      if (this.limit === null) this.chargedBlindly += units;
+      else this.known = Math.max(this.known, hold.at) + units * this.perUnit;
       // A reading asked for earlier may not include it, so it cannot show that less is used.
       this.knownAt = Math.max(this.knownAt, at + 1);
     }
@@ -116,6 +134,7 @@ export class BucketPool extends Pool {
 
   protected onAbsorb(other: BucketPool): void {
     this.mine = null;
+    this.chargedBlindly += other.chargedBlindly;
     this.known = Math.max(this.known, other.known);
     this.knownAt = Math.max(this.knownAt, other.knownAt);
     this.recompute();
@@ -124,6 +143,7 @@ export class BucketPool extends Pool {
   protected onClockSetBack(by: DurationMs): void {
     this.known -= by;
     this.knownAt -= by;
+    this.latestSent -= by;
     if (this.mine !== null) this.mine -= by;
     this.settledAt -= by;
     this.askedAt -= by;
@@ -149,9 +169,15 @@ export class BucketPool extends Pool {
     }
     // Charges only ever raise the TAT, so the largest reading is right, whatever the order. One
     // that was asked for after the last one had arrived may also lower it: the provider gave back.
-    if (told >= this.known || reading.sentAt >= this.knownAt) {
+    // Of one sent well before another that was answered, that one's reading tells more.
+    const isNews = reading.sentAt >= this.latestSent - IN_ORDER_MS;
+    const counts = (isNews && told >= this.known) || reading.sentAt >= this.knownAt;
+    if (counts) {
       this.known = told;
       this.knownAt = reading.at;
+    }
+    if (counts || reading.sentAt > this.latestSent) {
+      this.latestSent = Math.max(this.latestSent, reading.sentAt);
       this.recompute();
     }
     return false;
@@ -165,7 +191,8 @@ export class BucketPool extends Pool {
     const { perUnit, mine } = this;
     this.askedAt = Math.max(this.askedAt, reading.sentAt);
     if (mine === null || this.minePerUnit !== perUnit) {
-      this.mine = told;
+      // What was charged without being told need not be in it.
+      this.mine = reading.sentAt < this.knownAt ? Math.max(told, this.known) : told;
       this.minePerUnit = perUnit;
       this.outside?.restart();
       this.noteOutside(0, reading.at, reading.at);
@@ -184,7 +211,11 @@ export class BucketPool extends Pool {
 
   protected override onLimit(limit: Units, at: EpochMs): void {
     if (limit !== this.limit) this.mine = null;
-    if (this.limit !== null && limit !== this.limit) {
+    if (this.limit === null) {
+      const missing = Math.min(limit, this.chargedBlindly);
+      this.known = Math.max(this.known, at) + (missing * this.window) / Math.max(1, limit);
+      this.chargedBlindly = 0;
+    } else if (limit !== this.limit) {
       this.known = Math.min(this.known, at + this.window);
       this.knownAt = 0;
     }
@@ -194,7 +225,9 @@ export class BucketPool extends Pool {
   private recompute(): void {
     let tat = this.known;
     const perUnit = this.perUnit;
+    const included = this.latestSent - IN_ORDER_MS;
     for (const hold of this.unanswered) {
+      if (hold.at < included) continue;
       tat = Math.max(tat, hold.at) + hold.units * perUnit;
     }
     this.tat = tat;
@@ -210,8 +243,19 @@ export class BucketPool extends Pool {
   }
 
   protected saveState(): JsonValue {
-    const { known, knownAt, mine, minePerUnit, settledAt, askedAt, watchedAt, blindUntil } = this;
-    return { known, knownAt, mine, minePerUnit, settledAt, askedAt, watchedAt, blindUntil };
+    const { known, knownAt, latestSent, mine, minePerUnit } = this;
+    const { settledAt, askedAt, watchedAt, blindUntil, chargedBlindly } = this;
+    const times = {
+      known,
+      knownAt,
+      latestSent,
+      settledAt,
+      askedAt,
+      watchedAt,
+      blindUntil,
+      chargedBlindly,
+    };
+    return { ...times, mine, minePerUnit };
   }
 
   protected loadState(state: JsonValue): void {
@@ -224,6 +268,8 @@ export class BucketPool extends Pool {
     this.askedAt = saved.askedAt;
     this.watchedAt = saved.watchedAt;
     this.blindUntil = saved.blindUntil ?? 0;
+    this.chargedBlindly = saved.chargedBlindly ?? 0;
+    this.latestSent = saved.latestSent ?? 0;
     this.recompute();
   }
 }
@@ -236,5 +282,7 @@ interface SavedBucket {
   readonly settledAt: EpochMs;
   readonly askedAt: EpochMs;
   readonly watchedAt: EpochMs;
+  readonly chargedBlindly?: Units;
   readonly blindUntil?: EpochMs;
+  readonly latestSent?: EpochMs;
 }

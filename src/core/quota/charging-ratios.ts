@@ -11,6 +11,8 @@ const QUANTILE = 0.97;
 const OUTLYING = 5;
 const LEAST = 0.25;
 const MOST = 4;
+/** Charges this many times the median are another kind of charge, not noise. */
+const UNEVEN = 1.1;
 /** Once settled they are worked out anew after so many more. */
 const EVERY = 8;
 
@@ -23,6 +25,8 @@ type Sample = readonly [ratio: number, apart: number];
 export class ChargedRatios {
   /** What is charged for a unit, so that seldom more is; 1 while nothing is known. */
   likely = 1;
+  /** Some are charged clearly more than most. */
+  uneven = false;
   /** Hardly anything is charged less. */
   least = LEAST;
   private readonly samples: Sample[] = [];
@@ -66,6 +70,9 @@ export class ChargedRatios {
     const off = ratios.map((ratio) => Math.abs(ratio - median)).sort((a, b) => a - b);
     const outlying = OUTLYING * at(off, 0.5);
     const few = count < ENOUGH;
+    // Of all, whatever others may have had a part in: small requests are measured many at a time.
+    const all = nearest.map(([ratio]) => ratio).sort((a, b) => a - b);
+    this.uneven = at(all, QUANTILE) > UNEVEN * at(all, 0.5);
     const usual = Math.min(few ? Infinity : median + outlying, at(ratios, QUANTILE));
     // A few cheap ones do not show that the next is.
     this.likely = Math.min(MOST, Math.max(few ? 1 : LEAST, usual));
@@ -74,17 +81,25 @@ export class ChargedRatios {
 
   save(): JsonValue {
     const samples = this.samples.map(([ratio, apart]) => [ratio, apart]);
-    return [this.likely, this.least, this.oldest, samples];
+    return [this.likely, this.least, this.oldest, samples, this.uneven ? 1 : 0];
   }
 
   static load(saved: JsonValue): ChargedRatios {
-    const [likely, least, oldest, samples] = saved as unknown as [number, number, number, Sample[]];
+    const [likely, least, oldest, samples, uneven] = saved as unknown as SavedRatios;
     const ratios = new ChargedRatios();
-    Object.assign(ratios, { likely, least, oldest });
+    Object.assign(ratios, { likely, least, oldest, uneven: uneven === 1 });
     for (const [ratio, apart] of samples) ratios.samples.push([ratio, apart]);
     return ratios;
   }
 }
+
+type SavedRatios = readonly [
+  likely: number,
+  least: number,
+  oldest: number,
+  samples: readonly Sample[],
+  uneven?: number,
+];
 
 function at(sorted: readonly number[], quantile: number): number {
   return sorted[Math.ceil(quantile * sorted.length) - 1] ?? 1;

@@ -59,6 +59,11 @@ export class Charging {
     return this.ratios.settled;
   }
 
+  /** Whether some requests are charged clearly more by the unit than most. */
+  get uneven(): boolean {
+    return this.ratios.uneven;
+  }
+
   /** What is set aside for an estimated unit; `null` while nothing was learned. */
   get ratio(): number | null {
     return this.ratios.empty ? null : this.ratios.likely;

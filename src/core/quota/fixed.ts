@@ -65,20 +65,36 @@ export class FixedWindowPool extends Pool {
     if (limit !== this.limit || this.limits.has(credential)) this.limits.set(credential, limit);
   }
 
+  /** One after another, as if somebody had looked at each end: it must not matter who looks when. */
   private expire(now: EpochMs): void {
-    const windows = this.windows;
-    for (let i = windows.length - 1; i >= 0; i--) {
-      const window = windows[i] as Window;
+    for (let over = this.firstOver(now); over !== null; over = this.firstOver(now))
+      this.finish(over);
+    this.forgetStale(now);
+  }
+
+  /** Of the windows that have ended the one that ended first. */
+  private firstOver(now: EpochMs): Window | null {
+    let first: Window | null = null;
+    for (const window of this.windows) {
       const end = this.releaseAt(window);
-      if (end > now) continue;
-      windows.splice(i, 1);
-      this.endedAt = Math.max(this.endedAt ?? 0, window.reset);
-      // Clocks may differ by what nobody knows.
-      const from = this.skew === null ? 0 : end - RESET_GUARD_MS - SAME_WINDOW_MS;
-      if (this.watched) this.strays += this.unseen.between(from, end);
-      this.unseen.forget(end - 1);
+      if (end <= now && (first === null || end < this.releaseAt(first))) first = window;
     }
-    // Whatever window such a charge fell into, it has ended by then.
+    return first;
+  }
+
+  private finish(window: Window): void {
+    const end = this.releaseAt(window);
+    this.forgetStale(end);
+    this.windows.splice(this.windows.indexOf(window), 1);
+    this.endedAt = Math.max(this.endedAt ?? 0, window.reset);
+    // Clocks may differ by what nobody knows.
+    const from = this.skew === null ? 0 : end - RESET_GUARD_MS - SAME_WINDOW_MS;
+    if (this.watched) this.strays += this.unseen.between(from, end);
+    this.unseen.forget(end - 1);
+  }
+
+  /** Whatever window such a charge fell into, it has ended by then. */
+  private forgetStale(now: EpochMs): void {
     const oldest = this.unseen.oldestAt;
     if (oldest !== null && oldest + this.unseenMs <= now) this.unseen.forget(now - this.unseenMs);
   }

@@ -60,8 +60,12 @@ export class Spending {
     return sum === 0 ? null : (this.agents.get(agent) ?? 0) / sum;
   }
 
-  /** Most first. */
-  list(): readonly { readonly agent: string; readonly used: Units }[] {
+  /** Most first; nobody, when all of it was longer ago than a window. */
+  list(
+    now: EpochMs,
+    windowMs: DurationMs | null,
+  ): readonly { readonly agent: string; readonly used: Units }[] {
+    if (now - this.burnedAt > (windowMs ?? HOUR)) return [];
     return [...this.agents]
       .map(([agent, used]) => ({ agent, used }))
       .sort((a, b) => b.used - a.used);

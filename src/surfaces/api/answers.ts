@@ -58,6 +58,10 @@ const pool = z.object({
   pool: z.string(),
   identity: z.string(),
   model: z.string().optional(),
+  partition: z
+    .string()
+    .optional()
+    .meta({ description: 'for whom or what it is counted: `agent:a,scope:org:b`' }),
   unit: z.string(),
   kind: z.enum(['fixed', 'bucket', 'rolling', 'concurrent', 'gate']),
   limit: z.number().nullable(),

@@ -93,15 +93,27 @@ function replayText(
   return `${head}${truthText(report)}\n${table}${differencesText(report, output.columns, paint.dim)}`;
 }
 
+const MONEY_WORDS: Readonly<Record<ReplayReport['prices'], string>> = {
+  same: '',
+  rescaled:
+    'Prices differ: what budgets set aside for requests is the recorded amount times the largest ratio.\n',
+  unknown: 'How prices differ is not known: what budgets set aside for requests is as recorded.\n',
+};
+
 /** How far the figures are what happened, and from where on they are worked out. */
-function truthText({ diverges_at: at, recorded_policy_known: known }: ReplayReport): string {
+function truthText({
+  diverges_at: at,
+  recorded_policy_known: known,
+  prices,
+}: ReplayReport): string {
   const guess = known
     ? ''
     : 'The policy of the time is not the one in force: priorities and waits are taken as recorded.\n';
+  const money = MONEY_WORDS[prices];
   return at === null
-    ? `All of it is record: no decision differs.\n${guess}`
+    ? `All of it is record: no decision differs.\n${guess}${money}`
     : `Record until ${momentText(at.at)} (${at.id}, event ${String(at.seq)}); from there on it is ` +
-        `simulation: providers are modelled from what they told, clients ask as they did.\n${guess}`;
+        `simulation: providers are modelled from what they told, clients ask as they did.\n${guess}${money}`;
 }
 
 function differencesText(

@@ -58,7 +58,7 @@ function untilText({
 function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
   return [
     { title: 'PROVIDER', cell: (pool) => pool.provider },
-    { title: 'POOL', cell: (pool) => [pool.pool, pool.model ?? ''].join(' ').trim() },
+    { title: 'POOL', cell: nameOf },
     { title: 'IDENTITY', cell: (pool) => nameText(pool.identity) },
     {
       title: 'LEFT',
@@ -73,6 +73,12 @@ function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
     { title: 'FORECAST', cell: forecastText },
     { title: 'USED BY', cell: usersText },
   ];
+}
+
+/** With what tells it from others of its name. */
+function nameOf({ pool, model, partition }: PoolView): string {
+  const which = model ?? partition ?? '';
+  return which === '' ? pool : `${pool} ${which}`;
 }
 
 function leftText({ remaining, limit, unit, phase, rate_per_s: rate }: PoolView): string {
@@ -106,7 +112,9 @@ function forecastText({ forecast }: PoolView): string {
   if (forecast === undefined || forecast === null) return '-';
   const { p50_s: p50, p_exhaust: chance, as_of: asOf } = forecast;
   const likely = chance < 0.005 ? '' : ` (${percentText(chance)} before reset)`;
-  if (p50 === null) return likely === '' ? 'lasts' : `lasts${likely}`;
+  if (p50 === null) {
+    return likely === '' ? 'lasts' : `may last (${percentText(chance)} empty before reset)`;
+  }
   if (p50 * 1000 < LONG_MS) return `empty in ${spanText(p50 * 1000)}${likely}`;
   return `empty ${dayText(Date.parse(asOf) + p50 * 1000, Date.parse(asOf))}${likely}`;
 }
