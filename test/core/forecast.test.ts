@@ -190,7 +190,19 @@ describe('a beginning', () => {
     for (const ms of [0, 400, 800, 1_200]) forecaster.offered(START + ms, 1);
     const told = forecaster.forecast(START + 2_000, asked(56, { resetInMs: MINUTE }));
     expect(told.pExhaust).toBeLessThan(0.75);
-    expect(told.p99).toBeLessThan((told.p50 ?? 0) / 5);
+    expect(told.p99).toBeLessThan(9);
+  });
+});
+
+describe('a steady stream', () => {
+  it.each([20, 60, 100, 150, 300, 900])('goes on as it began, after %i s', (seconds) => {
+    const forecaster = new Forecaster();
+    const now = START + seconds * 1000;
+    for (let at = START; at < now; at += 550) forecaster.offered(at, 1);
+    const told = forecaster.forecast(now, asked(4_850, { resetInMs: 60 * MINUTE }));
+    expect(told.p50).toBeGreaterThan(4_850 * 0.55 * 0.9);
+    expect(told.p50).toBeLessThan(4_850 * 0.55 * 1.1);
+    expect(told.pExhaust).toBeGreaterThan(0.5);
   });
 });
 

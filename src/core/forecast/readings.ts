@@ -52,6 +52,8 @@ export class Readings {
     const ended = this.begun < 0 ? 0 : Math.floor((second - this.begun) / this.everyS);
     const fresh = Math.min(READINGS, ended);
     const kept = Math.min(this.size, READINGS - fresh);
+    // Before the first one has ended, what was seen of it.
+    if (kept + fresh === 0) return (this.units + untold) / Math.max(1, second - this.begun);
     // Of the readings that ended since, all but the first had nothing.
     let sum = ended > 0 && ended <= READINGS ? (this.units + untold) / this.everyS : 0;
     for (let i = 1; i <= kept; i++) {
