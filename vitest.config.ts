@@ -12,7 +12,7 @@ const pure = [
   'property/*',
   'proxy/{authority,plain-path,upgrade-frames,upgrade-messages}',
   'sim/*',
-  'surfaces/{chart,config*,doctor,errors,explain,policy-remarks}',
+  'surfaces/{chart,config*,doctor,errors,explain,policy-remarks,status-text}',
 ].map((name) => `test/${name}.test.ts`);
 
 /** What takes longest, so that no worker begins with it when the others are done. */

@@ -112,6 +112,34 @@ describe('a clock that is set back by hours', () => {
     expect(kinds(world.arrive({ path: '/plain', maxWaitMs: 0 }).effects)).toEqual(['forward']);
   });
 
+  it('leaves forecasts as they were, and they go on', () => {
+    const own = spec('own', { kind: 'bucket', limit: 5000, windowMs: 3_600_000, source: 'policy' });
+    const world = new World([own]);
+    const goOn = (): void => {
+      for (let i = 0; i < 600; i++) {
+        world.pass(500);
+        const { key } = world.arrive({ path: '/own' });
+        world.head(key, []);
+        world.end(key);
+      }
+    };
+    const told = () => {
+      const [pool] = world.governor.state.pools.values();
+      return pool === undefined ? null : world.governor.outlook.forecastOf(pool, world.now.wall);
+    };
+    const events = () => world.entries.filter(({ data }) => data[0] === 'forecast_computed').length;
+    goOn();
+    const [before, many] = [told(), events()];
+    world.now = { wall: world.now.wall - 1_800_000, mono: world.now.mono };
+    goOn();
+    const after = told();
+    expect(after?.asOf).toBe(world.now.wall);
+    expect(after?.rate).toBeCloseTo(2, 1);
+    expect(after?.variance).toBeLessThan(1);
+    expect(Math.abs((after?.pExhaust ?? 0) - (before?.pExhaust ?? 0))).toBeLessThan(0.2);
+    expect(events()).toBeGreaterThan(many);
+  });
+
   it('wakes those who wait already', () => {
     const world = setRight('/rolling', () => []);
     world.now = { wall: world.now.wall + AHEAD_MS, mono: world.now.mono };

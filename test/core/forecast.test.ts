@@ -206,6 +206,31 @@ describe('a steady stream', () => {
   });
 });
 
+describe('odds', () => {
+  it('agree with the times that are told where demand is even', () => {
+    const forecaster = new Forecaster();
+    for (let s = 0; s < 86_400; s++) forecaster.offered(START + s * 1000, 1);
+    const now = START + 86_400_000;
+    const lasts = forecaster.forecast(now, asked(750));
+    expect([lasts.p99 && lasts.p99 > 740, lasts.pExhaust < 0.01]).toEqual([true, true]);
+    const ends = forecaster.forecast(now, asked(450));
+    expect([ends.p50 && ends.p50 < 460, ends.pExhaust > 0.99]).toEqual([true, true]);
+  });
+
+  it('agree with them for a job that comes every five minutes', () => {
+    const forecaster = new Forecaster();
+    for (let round = 0; round < 200; round++) {
+      for (let i = 0; i < 100; i++) {
+        forecaster.offered(START + round * 5 * MINUTE + i * 100, 1);
+      }
+    }
+    const now = START + 199 * 5 * MINUTE + 12_000;
+    // Ten times are due within the hour.
+    const told = forecaster.forecast(now, asked(950, { resetInMs: 60 * MINUTE }));
+    expect(told.pExhaust).toBeGreaterThan(0.9);
+  });
+});
+
 describe('a surer claim', () => {
   it('is never of a longer time', () => {
     for (const seed of ['one', 'two', 'three']) {

@@ -67,6 +67,37 @@ describe('the picture of a pool', () => {
     expect((picture.at(-1) ?? '').lastIndexOf('█')).toBeCloseTo(width / 2, -1);
   });
 
+  it('tells the days of a long window apart', () => {
+    const times = (window: number, ahead: number): string | undefined =>
+      draw({ ...POOL, window_s: window / 1000, reset_at: iso(NOW + ahead) }).find((line) =>
+        line.endsWith('UTC'),
+      );
+    const hour = 60 * MINUTE;
+    expect(times(24 * hour, 9 * hour + 40 * MINUTE)).toMatch(/ Sat 00:00 +now +Sun 00:00 UTC$/);
+    expect(times(23 * hour, 9 * hour + 40 * MINUTE)).toMatch(/^ +01:00 +now +00:00 UTC$/);
+    expect(times(7 * 24 * hour, 24 * hour)).toMatch(/ 2026-11-15 14:20 +2026-11-22 14:20 UTC$/);
+  });
+
+  it('tells what is spent by the hour, as money', () => {
+    const forecast = POOL.forecast ?? null;
+    const spent = forecast && { ...forecast, burn_rate: 10.8 };
+    const lines = draw({ ...POOL, unit: 'usd', limit: 5e6, remaining: 4e6, forecast: spent });
+    expect(lines.at(-2)).toBe(
+      'runs out before its reset with 83% probability; $0.0389 an hour asked',
+    );
+  });
+
+  it('says of an empty pool that it is empty, and of no reset what there is not', () => {
+    const forecast = POOL.forecast ?? null;
+    const spent = forecast && { ...forecast, p50_s: 0, p90_s: 0, p99_s: 0, p_exhaust: 1 };
+    expect(draw({ ...POOL, remaining: 0, forecast: spent }).at(-2)).toBe(
+      'empty; 0.333 a second asked',
+    );
+    const rolling = { ...POOL, kind: 'rolling', reset_at: null } as const;
+    expect(draw(rolling).at(-2)).toContain('runs out within 1 h with 83% probability');
+    expect(draw({ ...rolling, window_s: null }).at(-2)).toContain('runs out with 83% probability');
+  });
+
   it('rises as the history does', () => {
     const heights = (lines: readonly string[]): number[] => {
       const picture = rows(lines);

@@ -4,6 +4,7 @@ import type { Calibration } from './calibration.ts';
 import type { Horizon } from './horizon.ts';
 import { HABIT, type Ladder } from './ladder.ts';
 import { FOREVER, type Question } from './question.ts';
+import { budgetBy, meeting } from './returns.ts';
 import type { Season } from './season.ts';
 import { normalQuantile } from './special.ts';
 import { LEVELS } from './trials.ts';
@@ -26,6 +27,9 @@ const NEAR = 0.7;
 const BORROWED_WIDTH = 1.25;
 /** A second opinion that weighs less is not asked for. */
 const UNHEARD = 0.005;
+
+/** So often the time to the end of a rolling window is halved to look whether it is short before. */
+const HALVED = 5;
 
 /** What is looked at. */
 export interface Moment {
@@ -150,11 +154,20 @@ export class Answers {
   lastsRefilled(moment: Moment, question: Question, p: number): number {
     if (question.remaining <= 0) return 0;
     const ageS = question.ageMs / 1000;
-    let seconds = this.lasts(moment, question.remaining, ageS, p);
-    if (question.refill <= 0) return seconds;
+    const { returns } = question;
+    const lasts = (budget: Units): number => this.lasts(moment, budget, ageS, p);
+    let seconds: number;
+    if (returns === undefined) {
+      seconds = lasts(question.remaining);
+      if (question.refill <= 0) return seconds;
+    } else {
+      const met = meeting(question, returns, lasts);
+      if (met.found) return met.seconds;
+      seconds = met.seconds;
+    }
     let step = 0;
     for (let i = 0; i < 12 && seconds < FOREVER; i++) {
-      const next = this.lasts(moment, question.remaining + question.refill * seconds, ageS, p);
+      const next = lasts(budgetBy(question, seconds));
       const growth = next - seconds;
       if (growth <= 0.01 * seconds) return Math.max(next, seconds);
       // Steps that do not shrink never end; ones that do sum up like a geometric series.
@@ -171,8 +184,19 @@ export class Answers {
     if (question.remaining <= 0) return 1;
     const until = resetS ?? FOREVER;
     if (until <= 0) return 0;
-    const budget = question.remaining + question.refill * until;
-    const view = this.look(moment, budget, question.ageMs / 1000);
+    const { returns } = question;
+    if (returns === undefined) return this.exhaustsAt(moment, question, until);
+    // What comes back late is of no use before: it may be short then, and have enough at the end.
+    let chance = 0;
+    for (let i = 0, seconds = until; i <= HALVED; i++, seconds /= 2) {
+      chance = Math.max(chance, this.exhaustsAt(moment, question, seconds));
+    }
+    return chance;
+  }
+
+  /** P(more is asked until then than there is until then). */
+  private exhaustsAt(moment: Moment, question: Question, until: number): number {
+    const view = this.look(moment, budgetBy(question, until), question.ageMs / 1000);
     if (view === null) return 0;
     const place = between(Math.log(until));
     const low = Math.floor(place);
@@ -186,7 +210,10 @@ export class Answers {
   /** The habit is known for the habitual budget; the farther from it, the more the model stands alone. */
   private toldChance(index: number, moment: Moment, view: View, seconds: number): number {
     const chance = this.chance(index, moment, view, seconds);
-    const off = Math.abs(view.habit - Math.log(seconds)) / NEAR;
+    // A budget that even demand tells from the habitual one is another budget.
+    const width = this.ownQuantile(index, view, 0.5) - this.ownQuantile(index, view, 0.9);
+    const near = Number.isFinite(width) ? Math.min(NEAR, 2 * Math.max(1e-3, width)) : NEAR;
+    const off = Math.abs(view.habit - Math.log(seconds)) / near;
     if (off >= 1) return chance;
     const { odds } = this.horizons[index] as Horizon;
     return chance + (1 - off) * (odds.tempered(chance) - chance);

@@ -180,7 +180,14 @@ export class Forecaster {
     const resetS = question.resetInMs === null ? null : question.resetInMs / 1000;
     const rung = ladder.rungFor(Math.max(1, Math.min(FOREVER, p50)));
     const rate = ladder.rate(rung);
-    const pExhaust = this.answers.exhausts(moment, question, resetS);
+    let pExhaust = this.answers.exhausts(moment, question, resetS);
+    // A rolling window may be short for a moment only, between two that are looked at.
+    if (question.returns !== undefined && resetS !== null) {
+      for (let i = 0; i < LEVELS.length; i++) {
+        const within = (lasting[i] as number) <= resetS;
+        if (within) pExhaust = Math.max(pExhaust, 1 - (LEVELS[i] as number));
+      }
+    }
     this.answers.forget();
     return {
       p50: finite(p50),

@@ -1,4 +1,5 @@
 import type { DurationMs, EpochMs, Units } from '../units.ts';
+import type { Returns } from './returns.ts';
 
 /** What the forecaster is asked about. */
 export interface Question {
@@ -8,6 +9,8 @@ export interface Question {
   readonly resetInMs: DurationMs | null;
   /** Units a second that come back meanwhile (buckets and rolling windows); 0 for fixed windows. */
   readonly refill: number;
+  /** Where it is known when they do; `refill` is the mean of it over a window then. */
+  readonly returns?: Returns;
   /** Age of the reading behind `remaining`. */
   readonly ageMs: DurationMs;
 }

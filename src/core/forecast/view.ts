@@ -116,6 +116,19 @@ export function closedQuantile(view: View, p: number): number {
   return log;
 }
 
+/** Seconds that a passage lasts with probability `p`, when so many seconds of demand were seen. */
+export function lastsAsSeen(law: Passage, p: number, observed: number): number {
+  const middle = lastsWith(law, 0.5);
+  if (p === 0.5 || middle === Infinity || middle <= 0) return lastsWith(law, p);
+  const off = Math.log(lastsWith(law, p) / middle);
+  let seconds = middle;
+  for (let i = 0; i < 3; i++) {
+    const more = DRIFT * Math.log1p(seconds / observed);
+    seconds = middle * Math.exp(off * Math.sqrt(1 + more / (1 / law.k + 1 / law.a)));
+  }
+  return seconds;
+}
+
 /** P(T ≤ seconds), by the closed form, as far as that is to be trusted. */
 export function closedChance(view: View, seconds: number): number {
   const middle = middleOf(view);
@@ -140,7 +153,7 @@ const DRIFT = 0.1;
 /** Usual gaps of which a silence must have lasted so many to be another thing: by chance, one in e¹⁰. */
 const UNUSUAL = 10;
 /** Seconds that count as seen in which everything came at once. */
-const YOUNG_S = 3;
+export const YOUNG_S = 3;
 const HOUR = RUNGS.indexOf(3_600);
 /** Demand changes within the hour: a longer look back tells more of what it was than of what it will be. */
 const FARTHEST = RUNGS.indexOf(1_800);

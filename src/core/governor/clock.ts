@@ -6,11 +6,11 @@ import type { Entry } from '../ledger/entry.ts';
 import { GLOBAL, SECOND, SYSTEM, type DurationMs, type EpochMs, type Instant } from '../units.ts';
 import type { Core } from './engine.ts';
 import { entryOf } from './entries.ts';
+import { CODE, setBackBy } from './set-back.ts';
 import type { EngineState } from './state.ts';
 
 /** Less than this is waited for: time stands still until the clock is there again. */
 const SET_BACK_MS: DurationMs = 2 * SECOND;
-const CODE = 'clock_set_back';
 
 /** Latest moment at which anybody may have looked: what was over then stays over. */
 function seenUntil(state: EngineState, last: Instant | null): EpochMs {
@@ -54,8 +54,8 @@ export function setBack(core: Core, at: Instant, last: Instant | null): void {
 
 /** After a start, what was told then is taken to be told now: no time has passed, for all that is known. */
 export function evolveClock(state: EngineState, entry: Entry): void {
-  const { code, by_ms: by } = entry.data[1] as unknown as { code?: string; by_ms: DurationMs };
-  if (code !== CODE) return;
+  const by = setBackBy(entry);
+  if (by === 0) return;
   for (const flight of state.flights.values()) {
     flight.sentAt = movedBack(flight.sentAt, by);
     for (const hold of flight.holds) hold.at -= by;

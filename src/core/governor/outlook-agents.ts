@@ -1,5 +1,7 @@
-import { lastsWith, passage } from '../forecast/passage.ts';
+import { passage } from '../forecast/passage.ts';
+import { lastsAsSeen, YOUNG_S } from '../forecast/view.ts';
 import type { Question } from '../forecast/forecaster.ts';
+import { meeting } from '../forecast/returns.ts';
 import type { EpochMs, Units } from '../units.ts';
 
 /** Agents of one pool that are followed one by one. */
@@ -81,13 +83,24 @@ export class TopAgents {
   }
 }
 
-function lastsAlone(meter: Meter, { remaining, refill }: Question, at: EpochMs): AgentForecast {
+function lastsAlone(meter: Meter, question: Question, at: EpochMs): AgentForecast {
+  const { remaining, refill, returns } = question;
   const { rate, lump, seconds } = meter.reading(remaining, at);
+  if (returns !== undefined) {
+    const lasting = (p: number): number | null => {
+      if (remaining <= 0) return 0;
+      const alone = (budget: Units): number =>
+        lastsAsSeen(passage(budget, rate, lump, seconds), p, seconds);
+      const met = meeting(question, returns, alone);
+      return met.found ? met.seconds : null;
+    };
+    return { p50: lasting(0.5), p90: lasting(0.9), p99: lasting(0.99) };
+  }
   if (rate <= refill) return { p50: null, p90: null, p99: null };
   // What comes back while it lasts, at the rate at which it goes.
   const law = passage(remaining / (1 - refill / rate), rate, lump, seconds);
   const lasting = (p: number): number | null => {
-    const lasts = remaining <= 0 ? 0 : lastsWith(law, p);
+    const lasts = remaining <= 0 ? 0 : lastsAsSeen(law, p, seconds);
     return lasts < YEAR_S ? lasts : null;
   };
   return { p50: lasting(0.5), p90: lasting(0.9), p99: lasting(0.99) };
@@ -139,8 +152,8 @@ class Meter {
     const span = SPANS[best] as number;
     const seconds = Math.max(1, (this.seconds[best] as number) * keep + span * (1 - keep));
     const rate = units / seconds;
-    // Variance over mean of the units of a second.
+    // Variance over mean of the units of a second. A few seconds cannot tell even from uneven.
     const lump = units <= 0 ? 1 : ((this.squares[best] as number) * keep) / units - rate;
-    return { rate, lump: Math.max(1e-9, lump), seconds };
+    return { rate, lump: Math.max(1e-9, lump) + (YOUNG_S / (seconds + YOUNG_S)) * rate, seconds };
   }
 }

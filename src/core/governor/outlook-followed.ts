@@ -26,6 +26,20 @@ export class Followed<Key, Value extends { readonly usedAt: EpochMs }> {
     return this.values.size < this.most || this.makeRoom(at);
   }
 
+  all(): Iterable<Value> {
+    return this.values.values();
+  }
+
+  /** `fullUntil` was told by a clock that has been set back. */
+  clockSetBack(): void {
+    this.fullUntil = 0;
+  }
+
+  clear(): void {
+    this.values.clear();
+    this.fullUntil = 0;
+  }
+
   set(key: Key, value: Value): void {
     this.values.set(key, value);
   }

@@ -30,6 +30,11 @@ export class UseHistory {
     this.next = (this.next + 1) % POINTS;
   }
 
+  clockSetBack(by: DurationMs): void {
+    this.dueAt -= by;
+    this.at.forEach((at, i) => (this.at[i] = at - by));
+  }
+
   /** Oldest first. */
   points(): UsePoint[] {
     const size = this.at.length;

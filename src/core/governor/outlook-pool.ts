@@ -2,7 +2,7 @@ import { Forecaster, type Forecast } from '../forecast/forecaster.ts';
 import type { Pending } from '../forecast/ladder.ts';
 import type { Outside } from '../quota/outside.ts';
 import type { Pool } from '../quota/pool.ts';
-import { HOUR, type EpochMs, type Units } from '../units.ts';
+import { HOUR, type DurationMs, type EpochMs, type Units } from '../units.ts';
 import { TopAgents, type AgentForecast } from './outlook-agents.ts';
 import { UseHistory } from './outlook-history.ts';
 import { questionOf } from './outlook-question.ts';
@@ -30,7 +30,7 @@ export class PoolOutlook {
   readonly agents = new TopAgents();
   readonly history: UseHistory;
   usedAt: EpochMs;
-  readonly since: EpochMs;
+  since: EpochMs;
   /** Requests that asked. */
   asks = 0;
   /** Something came since it was looked at. */
@@ -40,6 +40,9 @@ export class PoolOutlook {
   /** Units of others in the present window that were counted already. */
   private othersSeen: Units;
   private othersAt: EpochMs;
+  /** Clocks were set back by so much: the forecaster goes on by the one that never was. */
+  private shift: DurationMs = 0;
+  /** By that one. */
   private second = -1;
   private pending: Units = 0;
   private asked: Units = 0;
@@ -67,7 +70,7 @@ export class PoolOutlook {
   }
 
   private add(units: Units, at: EpochMs): Units {
-    const second = Math.floor(at / 1000);
+    const second = Math.floor((at + this.shift) / 1000);
     if (second > this.second) {
       this.flush();
       this.second = second;
@@ -114,7 +117,19 @@ export class PoolOutlook {
 
   /** Units a second over about the last two minutes: rough, but cheap. */
   pace(now: EpochMs): number {
-    return (this.paced * Math.exp((this.pacedAt - now / 1000) / PACE_S)) / PACE_S;
+    return (this.paced * Math.exp((this.pacedAt - (now + this.shift) / 1000) / PACE_S)) / PACE_S;
+  }
+
+  clockSetBack(by: DurationMs): void {
+    this.shift += by;
+    this.since -= by;
+    this.usedAt -= by;
+    this.othersAt -= by;
+    this.lookAgainAt -= by;
+    if (this.told !== null) this.told = { ...this.told, at: this.told.at - by };
+    this.history.clockSetBack(by);
+    this.known = null;
+    this.shown = null;
   }
 
   /** Worked out at most once a second; `null` while the limit is not known. */
@@ -140,7 +155,8 @@ export class PoolOutlook {
   private workOut(now: EpochMs, pending: Pending | null): Forecast | null {
     const question = questionOf(this.pool, now);
     if (question === null) return null;
-    const forecast = this.forecaster.forecast(now, question, pending);
+    const told = this.forecaster.forecast(now + this.shift, question, pending);
+    const forecast = this.shift === 0 ? told : { ...told, asOf: now };
     const { resetInMs } = question;
     const isRolling = this.pool.spec.kind === 'rolling' && resetInMs !== null;
     return isRolling ? within(forecast, resetInMs) : forecast;
@@ -151,7 +167,7 @@ export class PoolOutlook {
     const question = questionOf(this.pool, now);
     if (question === null) return null;
     if (this.second >= 0) this.agents.flush(this.second * 1000);
-    return this.agents.forecast(agent, question, now);
+    return this.agents.forecast(agent, question, now + this.shift);
   }
 }
 

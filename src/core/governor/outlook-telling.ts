@@ -139,14 +139,15 @@ export interface ForecastFigures {
 }
 
 export function lastingJson({ p50, p90, p99 }: AgentForecast) {
-  return { p50_s: roundedOrNull(p50), p90_s: roundedOrNull(p90), p99_s: roundedOrNull(p99) };
+  return { p50_s: toMs(p50), p90_s: toMs(p90), p99_s: toMs(p99) };
 }
 
 export function forecastJson(forecast: Forecast): ForecastFigures & JsonObject {
   return {
     ...lastingJson(forecast),
-    p_exhaust: rounded(forecast.pExhaust),
-    margin_s: roundedOrNull(forecast.margin),
+    // Nobody can know an odds of one in a million.
+    p_exhaust: Math.round(rounded(forecast.pExhaust) * 1e6) / 1e6,
+    margin_s: toMs(forecast.margin),
     burn_rate: rounded(forecast.rate),
     burn_variance: rounded(forecast.variance),
     model: forecast.model,
@@ -171,8 +172,9 @@ export function toldBefore(payload: JsonObject, at: EpochMs): Told {
   };
 }
 
-function roundedOrNull(value: number | null): number | null {
-  return value === null ? null : rounded(value);
+/** Seconds, to the millisecond at most. */
+function toMs(seconds: number | null): number | null {
+  return seconds === null ? null : Math.round(rounded(seconds) * 1000) / 1000;
 }
 
 /** Four significant digits. */

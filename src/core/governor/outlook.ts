@@ -27,6 +27,7 @@ import { ClassForecasts } from './outlook-demand.ts';
 import { Followed } from './outlook-followed.ts';
 import { PoolOutlook } from './outlook-pool.ts';
 import { runsDry } from './outlook-question.ts';
+import { setBackBy } from './set-back.ts';
 import { toldBefore } from './outlook-telling.ts';
 import { RANK } from './request.ts';
 import type { EngineState } from './state.ts';
@@ -94,7 +95,18 @@ export class Outlook {
         return;
       case 'event':
         if (entry.data[0] === 'forecast_computed') this.toldOf(entry);
+        else if (entry.data[0] === 'alert_raised') this.setBack(setBackBy(entry));
     }
+  }
+
+  /** @param by how far a clock was set back */
+  private setBack(by: DurationMs): void {
+    if (by <= 0) return;
+    for (const one of this.pools.all()) one.clockSetBack(by);
+    this.pools.clockSetBack();
+    // They learn within minutes.
+    this.classes.clear();
+    if (this.dueAt < Infinity) this.dueAt -= by;
   }
 
   /** Looks into what came. */

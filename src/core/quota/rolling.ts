@@ -131,6 +131,25 @@ export class RollingWindowPool extends Pool {
     return this.show(this.sum, remaining, this.resetTime(now));
   }
 
+  /**
+   * Units that will have come back after so long: those of a slot one by one until its end, for when in
+   * it each was charged is not kept. What is used from now on comes back a window later, at most as
+   * fast as the limit lets it be used. Reads only.
+   */
+  backIn(ms: DurationMs, now: EpochMs): Units {
+    const { window } = this;
+    this.expire(now);
+    const place = (now + ms - window) / this.slotMs;
+    const bound = Math.floor(place);
+    const whole = this.slots.before(bound);
+    // Of the oldest slot nothing is back yet.
+    const from = Math.max(bound, (now - window) / this.slotMs);
+    const part = from < place ? (place - from) / (bound + 1 - from) : 0;
+    const back = part > 0 ? whole + part * (this.slots.before(bound + 1) - whole) : whole;
+    const beyond = ms - window;
+    return beyond <= 0 ? back : back + this.held + ((this.limit ?? 0) * beyond) / window;
+  }
+
   protected saveState(): JsonValue {
     return [this.slots.rows(), this.askedAt, this.watchedAt];
   }

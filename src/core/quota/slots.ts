@@ -63,6 +63,19 @@ export class Slots {
     return this.numbers[low] ?? null;
   }
 
+  /** Units of the slots before `bound`. */
+  before(bound: number): Units {
+    const { numbers, totals, dropped } = this;
+    let low = this.first;
+    let high = numbers.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((numbers[middle] as number) < bound) low = middle + 1;
+      else high = middle;
+    }
+    return low > this.first ? (totals[low - 1] as Units) - dropped : 0;
+  }
+
   rows(): [slot: number, units: Units][] {
     const rows: [number, Units][] = [];
     for (let i = this.first; i < this.numbers.length; i++) {

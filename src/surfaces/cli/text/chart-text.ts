@@ -6,12 +6,14 @@ import type { PoolView } from '../../../query/ports.ts';
 import { amountText, spanText } from '../../../query/wording.ts';
 import type { Output } from '../shell.ts';
 import { createPaint, type Paint } from './paint.ts';
+import { dayTimeText, isEmpty, untilWhen, WEEKDAYS_MS } from './status-text.ts';
 
 const ROWS = 12;
 const MOST_COLUMNS = 110;
 const LEAST_COLUMNS = 30;
 const USUAL_COLUMNS = 80;
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 
 interface Point {
   readonly at: number;
@@ -45,7 +47,10 @@ export function chartText(
     return `${lines.join('\n')}\nNothing to draw: ${why}.\n`;
   }
   const wide = Number.isFinite(output.columns) ? output.columns : USUAL_COLUMNS;
-  lines.push(...drawn(picture, pool, Math.min(wide, MOST_COLUMNS), paint), ...foot(pool, paint));
+  lines.push(
+    ...drawn(picture, pool, Math.min(wide, MOST_COLUMNS), paint),
+    ...foot(pool, now, paint),
+  );
   return `${lines.join('\n')}\n`;
 }
 
@@ -152,7 +157,9 @@ function painted(cells: string, paint: Paint): string {
 
 /** Start, now and end below the axis, as far as there is room. */
 function timesText({ from, to }: Picture, width: number, at: number): string {
-  const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 16);
+  const span = to - from;
+  const clock = (ms: number): string =>
+    span < DAY_MS ? new Date(ms).toISOString().slice(11, 16) : dayTimeText(ms, span > WEEKDAYS_MS);
   const end = `${clock(to)} UTC`;
   let line = clock(from);
   const middle = 'now';
@@ -162,18 +169,30 @@ function timesText({ from, to }: Picture, width: number, at: number): string {
   return line.length + end.length + 1 > width ? line : line.padEnd(width - end.length) + end;
 }
 
-function foot({ forecast }: PoolView, paint: Paint): string[] {
+function foot(pool: PoolView, now: number, paint: Paint): string[] {
+  const { forecast } = pool;
   if (forecast === undefined || forecast === null) {
     return ['', 'No forecast yet: nothing was asked of it.'];
   }
-  const { p50_s: p50, p90_s: p90, p99_s: p99, p_exhaust: chance, burn_rate: rate } = forecast;
+  const asked = `${rateText(forecast.burn_rate, pool.unit)} asked`;
+  const legend = ['', painted('█ used  ▓ P50  ▒ P90  ░ P99', paint)];
+  if (isEmpty(pool)) return [...legend, `empty; ${asked}`];
+  const { p50_s: p50, p90_s: p90, p99_s: p99, p_exhaust: chance } = forecast;
   const lasts = (seconds: number | null): string =>
     seconds === null ? 'for good' : spanText(seconds * 1000);
-  const rounded = Number(rate.toPrecision(3));
+  const until = untilWhen(pool, now, 'before its reset');
+  const when = until === null ? '' : ` ${until}`;
   return [
-    '',
-    painted('█ used  ▓ P50  ▒ P90  ░ P99', paint),
+    ...legend,
     `lasts ${lasts(p50)} (50%), ${lasts(p90)} (90%), ${lasts(p99)} (99%)`,
-    `runs out before its reset with ${String(Math.round(chance * 1000) / 10)}% probability; ${String(rounded)} a second asked`,
+    `runs out${when} with ${String(Math.round(chance * 1000) / 10)}% probability; ${asked}`,
   ];
+}
+
+/** `1.8 a second`; money by the hour, as a second's is a fraction of a cent. */
+function rateText(perSecond: number, unit: PoolView['unit']): string {
+  const short = (value: number): number => Number(value.toPrecision(3));
+  return unit === 'usd'
+    ? `${amountText(short(perSecond * 3600), unit)} an hour`
+    : `${String(short(perSecond))} a second`;
 }

@@ -70,7 +70,7 @@ function poolColumns(paint: Paint, now: number): Column<PoolView>[] {
     { title: 'WAITING', align: 'right', cell: (pool) => countText(pool.queued ?? 0) },
     { title: 'RESETS IN', align: 'right', cell: (pool) => untilReset(pool, now) },
     { title: 'TOLD', align: 'right', cell: (pool) => ageText(pool, now) },
-    { title: 'FORECAST', cell: forecastText },
+    { title: 'FORECAST', cell: (pool) => forecastText(pool, now) },
     { title: 'USED BY', cell: usersText },
   ];
 }
@@ -108,15 +108,48 @@ function ageText({ observed_at: at }: PoolView, now: number): string {
 }
 
 /** When it is empty, more likely than not, and how likely that is before the reset. */
-function forecastText({ forecast }: PoolView): string {
+function forecastText(pool: PoolView, now: number): string {
+  const { forecast } = pool;
   if (forecast === undefined || forecast === null) return '-';
-  const { p50_s: p50, p_exhaust: chance, as_of: asOf } = forecast;
-  const likely = chance < 0.005 ? '' : ` (${percentText(chance)} before reset)`;
+  if (isEmpty(pool)) return 'empty';
+  const { p50_s: p50, p_exhaust: chance } = forecast;
+  const until = untilWhen(pool, now, 'before reset');
+  const hardly = chance < 0.005;
+  const likely = hardly ? '' : ` (${percentText(chance)} ${until ?? 'of running out'})`;
   if (p50 === null) {
-    return likely === '' ? 'lasts' : `may last (${percentText(chance)} empty before reset)`;
+    if (hardly) return 'lasts';
+    return until === null
+      ? `may last${likely}`
+      : `may last (${percentText(chance)} empty ${until})`;
   }
+  const from = Date.parse(forecast.as_of);
+  const at = from + p50 * 1000;
+  const end = resetOf(pool, now);
+  if (hardly && end !== null && at > end) return 'lasts';
   if (p50 * 1000 < LONG_MS) return `empty in ${spanText(p50 * 1000)}${likely}`;
-  return `empty ${dayText(Date.parse(asOf) + p50 * 1000, Date.parse(asOf))}${likely}`;
+  return `empty ${dayTimeText(at, at - from > WEEKDAYS_MS)} UTC${likely}`;
+}
+
+/** Nothing is left, or all of it is held. */
+export function isEmpty({ remaining, forecast }: PoolView): boolean {
+  // What is shorter would be called 0 ms.
+  return (remaining ?? 1) <= 0 || (forecast?.p50_s ?? Infinity) < 0.0005;
+}
+
+/**
+ * What the chance of running out is about: up to the reset, in the caller's words, else a window's
+ * length; `null` = neither is known. A bucket's `reset_at` is when it is full, which ends nothing.
+ */
+export function untilWhen(pool: PoolView, now: number, reset: string): string | null {
+  if (resetOf(pool, now) !== null) return reset;
+  const { window_s: window } = pool;
+  return window === null || window <= 0 ? null : `within ${spanText(window * 1000)}`;
+}
+
+/** Epoch milliseconds; `null` = it has none, or none is known. */
+function resetOf({ kind, reset_at: reset }: PoolView, now: number): number | null {
+  const at = kind === 'fixed' && reset !== null ? Date.parse(reset) : NaN;
+  return at > now ? at : null;
 }
 
 function percentText(chance: number): string {
@@ -125,13 +158,15 @@ function percentText(chance: number): string {
 
 const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
 
-/** `Thu 14:20 UTC` within a week, then the date. */
-function dayText(at: number, from: number): string {
+/** So far apart two times are told from each other by their weekdays. */
+export const WEEKDAYS_MS = 6 * 86_400_000;
+
+/** In UTC: `Thu 14:20`, or with the date where it is far from what it is compared with. */
+export function dayTimeText(at: number, far: boolean): string {
   const when = new Date(at);
   const iso = when.toISOString();
-  const far = at - from > 6 * 86_400_000;
   const day = far ? iso.slice(0, 10) : (WEEKDAYS[when.getUTCDay()] ?? '');
-  return `${day} ${iso.slice(11, 16)} UTC`;
+  return `${day} ${iso.slice(11, 16)}`;
 }
 
 function usersText({ agents = [], outside, unit }: PoolView): string {
