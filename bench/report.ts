@@ -1,4 +1,5 @@
 /** The results, for people. */
+import { table } from './markdown-table.ts';
 import type { Machine } from './machine.ts';
 import type { Row, Target } from './results.ts';
 
@@ -66,14 +67,4 @@ function notes(rows: readonly Row[]): string {
     .flatMap(({ load, name, note }) => (note === undefined ? [] : [`- ${load}, ${name}: ${note}`]))
     .map((line) => `\n${line}`)
     .join('');
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heads.map((head, at) =>
-    Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(heads), rule, ...rows.map(line)].join('\n');
 }

@@ -1,5 +1,6 @@
 /** The results, for people. */
 import type { Machine } from '../machine.ts';
+import { table } from '../markdown-table.ts';
 import type { Row } from './scores.ts';
 import type { ForecastTarget } from './targets.ts';
 
@@ -77,14 +78,4 @@ function cells(row: Row): string[] {
     row.brier_skill === null ? '–' : of(row.brier_skill, row.brier_skill_se ?? NaN),
     String(row.n),
   ];
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heads.map((head, at) =>
-    Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(heads), rule, ...rows.map(line)].join('\n');
 }

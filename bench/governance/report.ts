@@ -1,4 +1,5 @@
 /** The headline table: what machines read, and the same for people. */
+import { table } from '../markdown-table.ts';
 import type { Target } from '../results.ts';
 
 export interface Row {
@@ -118,14 +119,4 @@ export function markdown(report: GovernanceReport): string {
     `## Targets\n\n${table(['target', 'measured', 'wanted', 'met'], targets)}`,
     '',
   ].join('\n\n');
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = heads.map((head, at) =>
-    Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((text, at) => text.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(heads), rule, ...rows.map(line)].join('\n');
 }

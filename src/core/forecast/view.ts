@@ -87,7 +87,7 @@ export function look(
  * does where changes are as large on every scale (1/f noise, bursts within bursts).
  */
 export function drift({ observed }: View, seconds: number): number {
-  return DRIFT * Math.log1p(seconds / observed);
+  return driftOver(seconds, observed);
 }
 
 /**
@@ -123,8 +123,7 @@ export function lastsAsSeen(law: Passage, p: number, observed: number): number {
   const off = Math.log(lastsWith(law, p) / middle);
   let seconds = middle;
   for (let i = 0; i < 3; i++) {
-    const more = DRIFT * Math.log1p(seconds / observed);
-    seconds = middle * Math.exp(off * Math.sqrt(1 + more / (1 / law.k + 1 / law.a)));
+    seconds = middle * Math.exp(off * wider(law, driftOver(seconds, observed)));
   }
   return seconds;
 }
@@ -144,8 +143,16 @@ function middleOf(view: View): number {
 
 /** How much wider than in the closed form ln T spreads, in which it varies by about 1/k + 1/a. */
 function stretch(view: View, seconds: number): number {
-  const { k, a } = view.closed;
-  return Math.sqrt(1 + (view.staleness + drift(view, seconds)) / (1 / k + 1 / a));
+  return wider(view.closed, view.staleness + drift(view, seconds));
+}
+
+/** @param more variance of ln T that is not in the closed form */
+function wider({ k, a }: Passage, more: number): number {
+  return Math.sqrt(1 + more / (1 / k + 1 / a));
+}
+
+function driftOver(seconds: number, observed: number): number {
+  return DRIFT * Math.log1p(seconds / observed);
 }
 
 /** A factor of e^√0.1 ≈ 1.4 either way when looking as far ahead as 1.7 times the experience. */

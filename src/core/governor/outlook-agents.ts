@@ -1,6 +1,6 @@
 import { passage } from '../forecast/passage.ts';
 import { lastsAsSeen, YOUNG_S } from '../forecast/view.ts';
-import type { Question } from '../forecast/forecaster.ts';
+import { FOREVER, type Question } from '../forecast/question.ts';
 import { meeting } from '../forecast/returns.ts';
 import type { EpochMs, Units } from '../units.ts';
 
@@ -101,12 +101,11 @@ function lastsAlone(meter: Meter, question: Question, at: EpochMs): AgentForecas
   const law = passage(remaining / (1 - refill / rate), rate, lump, seconds);
   const lasting = (p: number): number | null => {
     const lasts = remaining <= 0 ? 0 : lastsAsSeen(law, p, seconds);
-    return lasts < YEAR_S ? lasts : null;
+    return lasts < FOREVER ? lasts : null;
   };
   return { p50: lasting(0.5), p90: lasting(0.9), p99: lasting(0.99) };
 }
 
-const YEAR_S = 31_536_000;
 /** Time constants, seconds. */
 const SPANS = [60, 600, 3_600] as const;
 
